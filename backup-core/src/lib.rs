@@ -17,6 +17,8 @@ pub mod record;
 pub mod revision;
 pub mod source;
 pub mod store;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;

@@ -1,0 +1,33 @@
+//! What tests of backup code need: a virtual clock, an in-memory store with faults, and the suites that prove a driver.
+//!
+//! - [`VirtualClock`], [`SeededRandom`], [`test_environment`], [`test_context`]: time and chance in the test's hand.
+//! - [`SimStore`] with a [`FaultPlan`]: a store that crashes, lies and lags as it is told.
+//! - [`store_suite`] and [`source_suite`]: every promise of [`Store`](crate::Store) and [`Source`](crate::Source) as a check
+//!   that can fail. Run them over a driver of your own.
+//! - [`RecordingSink`] and [`MemoryReader`]: the engine's two ends of a source, for driving one without an engine.
+//!
+//! Nothing in here is meant for production code.
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test kit reports by panicking"
+)]
+
+mod clock;
+mod fault;
+mod random;
+mod setup;
+mod sim;
+
+pub use clock::VirtualClock;
+pub use fault::{Fault, FaultPlan, FaultRule};
+pub use random::SeededRandom;
+pub use setup::{RecordingObserver, START, test_context, test_environment};
+pub use sim::{CrashMode, Op, OpKind, SimStore};
+
+/// Locks whatever a panicking check left behind: after one the state is still good to look at.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
