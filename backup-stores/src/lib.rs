@@ -1,1 +1,8 @@
-//! Placeholder.
+//! Where backups go. Each store has a feature of its own; none is on by default.
+//!
+//! | feature | store |
+//! |---|---|
+//! | `fs` | [`fs::FsStore`](https://docs.rs/backup-stores): a directory of a local file system |
+
+#[cfg(feature = "fs")]
+pub mod fs;

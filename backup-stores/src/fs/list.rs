@@ -1,0 +1,160 @@
+//! The listing: a walk that holds one directory of each level, never the whole tree.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use backup_core::{JobContext, KeyPrefix, ObjectKey, ObjectMeta, Result};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use rustix::fs::{Dir, FileType};
+use rustix::io::Errno;
+
+use super::error::failed;
+use super::path::{is_reserved, shown};
+use super::task;
+use super::tree::Tree;
+
+/// How many objects are looked at in one go.
+const BATCH: usize = 512;
+
+pub(super) fn list(
+    tree: Arc<Tree>,
+    cx: JobContext,
+    prefix: KeyPrefix,
+    after: Option<ObjectKey>,
+) -> BoxStream<'static, Result<ObjectMeta>> {
+    let walk = Walk { tree, after, prefix: Some(prefix), levels: Vec::new(), warned: false };
+    stream::try_unfold(Some(walk), move |walk| {
+        let cx = cx.clone();
+        async move {
+            let Some(mut walk) = walk else { return Ok(None) };
+            let (batch, walk) = task::look(&cx, move || Ok((walk.batch()?, walk))).await?;
+            let more = (!walk.levels.is_empty()).then_some(walk);
+            Ok(Some((stream::iter(batch.into_iter().map(Ok)), more)))
+        }
+    })
+    .try_flatten()
+    .boxed()
+}
+
+struct Walk {
+    tree: Arc<Tree>,
+    after: Option<ObjectKey>,
+    /// Where to start, until started.
+    prefix: Option<KeyPrefix>,
+    levels: Vec<Level>,
+    warned: bool,
+}
+
+struct Level {
+    dir: OwnedFd,
+    /// Empty, or ending in `/`.
+    path: String,
+    /// Sorted; directories end in `/`, which puts `a/` behind `a.x` exactly as the keys below it sort.
+    entries: std::vec::IntoIter<String>,
+}
+
+impl Walk {
+    fn batch(&mut self) -> Result<Vec<ObjectMeta>> {
+        if let Some(prefix) = self.prefix.take()
+            && !is_reserved(prefix.as_str())
+        {
+            let path = prefix.as_str().strip_suffix('/').unwrap_or_default();
+            match self.tree.open_dir(path) {
+                Ok(dir) => self.enter(dir, prefix.as_str().to_owned())?,
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(errno) => return Err(failed(errno, "listing", shown(path))),
+            }
+        }
+        let mut found = Vec::new();
+        while found.len() < BATCH {
+            let Some(level) = self.levels.last_mut() else { break };
+            let Some(name) = level.entries.next() else {
+                self.levels.pop();
+                continue;
+            };
+            let path = format!("{}{name}", level.path);
+            if let Some(name) = name.strip_suffix('/') {
+                match self.tree.ops.open_dir(level.dir.as_fd(), name) {
+                    Ok(dir) => self.enter(dir, path)?,
+                    // Removed or replaced while listing.
+                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                    // Every ext file system has one at its top, for root only.
+                    Err(Errno::ACCESS) if path == "lost+found/" => {}
+                    Err(errno) => return Err(failed(errno, "listing", &path)),
+                }
+                continue;
+            }
+            match self.tree.ops.stat(level.dir.as_fd(), &name) {
+                Ok(stat) if stat.kind == FileType::RegularFile => match ObjectKey::new(path.as_str()) {
+                    Ok(key) => found.push(ObjectMeta::new(key, stat.size).modified(stat.modified)),
+                    Err(_) => self.warn(&path),
+                },
+                Ok(_) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(failed(errno, "looking at", &path)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads a whole directory and goes on inside it.
+    fn enter(&mut self, dir: OwnedFd, path: String) -> Result<()> {
+        let mut entries = Vec::new();
+        let listing = match Dir::read_from(&dir) {
+            // Removed since it was opened.
+            Err(Errno::NOENT) => return Ok(()),
+            result => result.map_err(|errno| failed(errno, "listing", shown(&path)))?,
+        };
+        for entry in listing {
+            let entry = entry.map_err(|errno| failed(errno, "listing", shown(&path)))?;
+            let raw = entry.file_name();
+            if matches!(raw.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let Ok(name) = raw.to_str() else {
+                self.warn(&format!("{path}{}", raw.to_string_lossy()));
+                continue;
+            };
+            let kind = match entry.file_type() {
+                FileType::Unknown => match self.tree.ops.stat(dir.as_fd(), name) {
+                    Ok(stat) => stat.kind,
+                    Err(Errno::NOENT) => continue,
+                    Err(errno) => return Err(failed(errno, "looking at", &format!("{path}{name}"))),
+                },
+                known => known,
+            };
+            let slash = match kind {
+                FileType::Directory => "/",
+                FileType::RegularFile => "",
+                _ => continue,
+            };
+            let whole = format!("{path}{name}{slash}");
+            if is_reserved(&whole) || !self.wanted(&whole) {
+                continue;
+            }
+            if kind == FileType::Directory && KeyPrefix::new(whole.as_str()).is_err() {
+                self.warn(&whole);
+                continue;
+            }
+            entries.push(format!("{name}{slash}"));
+        }
+        entries.sort_unstable();
+        // A file that is replaced while the directory is read can be seen twice.
+        entries.dedup();
+        self.levels.push(Level { dir, path, entries: entries.into_iter() });
+        Ok(())
+    }
+
+    /// Whether this file, or anything below this directory, sorts after where the listing starts.
+    fn wanted(&self, path: &str) -> bool {
+        let Some(after) = &self.after else { return true };
+        path > after.as_str() || (path.ends_with('/') && after.as_str().starts_with(path))
+    }
+
+    fn warn(&mut self, path: &str) {
+        if !self.warned {
+            tracing::warn!(path, "the store holds a name that is no valid key; it and others like it are ignored");
+            self.warned = true;
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Unfinished files: `.backup/tmp/<owner>.<n>.<random>.tmp`.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use backup_core::error::codes;
+use backup_core::{Error, JobContext, JobId, Result};
+use rustix::io::Errno;
+
+use super::error::failed;
+use super::ops::FileStat;
+use super::path::TMP_DIR;
+use super::tree::Tree;
+
+/// Who made an unfinished file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A `put`, which nobody continues.
+    Put,
+    /// A writer of this job.
+    Job(JobId),
+}
+
+impl Owner {
+    /// Reads it out of a file name; `None` for a name that this store never makes.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        let mut parts = name.strip_suffix(".tmp")?.split('.');
+        let (owner, rest) = (parts.next()?, parts.collect::<Vec<_>>());
+        match (owner, rest.as_slice()) {
+            ("put", [random]) if is_random(random) => Some(Self::Put),
+            (job, [n, random]) if !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) && is_random(random) => {
+                JobId::new(job).ok().map(Self::Job)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_random(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// An unfinished file, open for writing. It is not removed on drop: that is what `sweep` is for.
+#[derive(Debug)]
+pub(super) struct Temp {
+    pub(super) dir: Arc<OwnedFd>,
+    pub(super) name: String,
+    pub(super) file: OwnedFd,
+}
+
+impl Temp {
+    pub(super) fn create(tree: &Tree, cx: &JobContext, owner: &Owner) -> Result<Self> {
+        let random = cx.environment().random.next_u64();
+        let name = match owner {
+            Owner::Put => format!("put.{random:016x}.tmp"),
+            Owner::Job(job) => format!("{job}.{}.{random:016x}.tmp", tree.next()),
+        };
+        // A second time when the directory was removed in between.
+        for _ in 0..2 {
+            let Some(dir) = tree.ensure_dir(TMP_DIR)? else { continue };
+            match tree.ops.create(dir.as_fd(), &name) {
+                Ok(file) => return Ok(Self { dir, name, file }),
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(failed(errno, "creating the temporary file", &format!("{TMP_DIR}/{name}"))),
+            }
+        }
+        Err(failed(Errno::NOENT, "creating a temporary file in", TMP_DIR))
+    }
+
+    /// Appends all of `data`.
+    pub(super) fn write_all(&self, tree: &Tree, mut data: &[u8]) -> Result<()> {
+        while !data.is_empty() {
+            let written = tree.ops.write(self.file.as_fd(), data).map_err(|errno| failed(errno, "writing", &self.path()))?;
+            data = match data.get(written..) {
+                Some(rest) if written > 0 => rest,
+                _ => return Err(failed(Errno::IO, "writing (the kernel took nothing)", &self.path())),
+            };
+        }
+        Ok(())
+    }
+
+    /// Makes the bytes durable and checks that all of them, and no others, are there.
+    pub(super) fn seal(&self, tree: &Tree, size: u64) -> Result<FileStat> {
+        tree.ops.sync_file(self.file.as_fd()).map_err(|errno| failed(errno, "syncing", &self.path()))?;
+        let stat = tree.ops.stat_file(self.file.as_fd()).map_err(|errno| failed(errno, "looking at", &self.path()))?;
+        if stat.size != size {
+            let text = format!("`{}` has {} bytes after writing {size}; somebody else wrote to it", self.path(), stat.size);
+            return Err(Error::new(&codes::STORE_IO, text));
+        }
+        Ok(stat)
+    }
+
+    /// Removes it; fine when it is gone already.
+    pub(super) fn remove(&self, tree: &Tree) -> Result<()> {
+        match tree.ops.unlink(self.dir.as_fd(), &self.name) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failed(errno, "removing (a later sweep does it again)", &self.path())),
+        }
+    }
+
+    /// Removes it when that works, else leaves it to `sweep`: another error is on its way to the caller already.
+    pub(super) fn discard(&self, tree: &Tree) {
+        if let Err(error) = self.remove(tree) {
+            tracing::warn!(%error, "an unfinished file stays until the next sweep");
+        }
+    }
+
+    pub(super) fn path(&self) -> String {
+        format!("{TMP_DIR}/{}", self.name)
+    }
+}
