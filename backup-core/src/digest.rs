@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, codes};
+use crate::manifest::BLOCK_SIZE;
 use crate::name::is_lower_hex;
 
 /// A SHA-256 digest. As text: 64 lower-case hexadecimal digits, as `sha256sum` prints it.
@@ -104,6 +105,37 @@ impl Default for Hasher {
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hasher(SHA-256)")
+    }
+}
+
+/// The SHA-256 of each [`BLOCK_SIZE`] bytes of a stream, the last block being shorter.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BlockHasher {
+    done: Vec<Digest>,
+    current: Hasher,
+    filled: usize,
+}
+
+impl BlockHasher {
+    pub(crate) fn update(&mut self, mut data: &[u8]) {
+        const BLOCK: usize = BLOCK_SIZE as usize;
+        while !data.is_empty() {
+            let (now, later) = data.split_at(data.len().min(BLOCK - self.filled));
+            self.current.update(now);
+            self.filled += now.len();
+            if self.filled == BLOCK {
+                self.done.push(std::mem::take(&mut self.current).finish());
+                self.filled = 0;
+            }
+            data = later;
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<Digest> {
+        if self.filled > 0 {
+            self.done.push(self.current.finish());
+        }
+        self.done
     }
 }
 

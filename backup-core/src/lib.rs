@@ -3,17 +3,23 @@
 //! A [`Source`] is what is backed up, a [`Store`] is where it goes. The engine in between takes care that a backup that anyone
 //! can see is whole and restores byte for byte, that nothing is overwritten, and that memory stays bounded.
 
-#[allow(dead_code, reason = "the pipeline that calls it lands next")]
+pub mod budget;
 mod codec;
 pub mod context;
+pub mod cpu;
 pub mod digest;
 pub mod environment;
 pub mod error;
 pub mod event;
 pub mod key;
+mod layout;
+pub mod lease;
 pub mod manifest;
 pub mod name;
+pub mod naming;
+mod pipeline;
 pub mod record;
+pub mod repository;
 pub mod revision;
 pub mod source;
 pub mod store;
@@ -29,6 +35,7 @@ pub use error::{Effect, Error, ErrorKind, Result, ResultExt, Retry};
 pub use key::{KeyPrefix, ObjectKey};
 pub use manifest::{Compression, Manifest};
 pub use name::{ArtifactName, BackupId, JobId, SetName};
+pub use repository::{BackupOutcome, BackupRequest, Repository};
 pub use revision::{Certainty, Position, Revision};
 pub use source::{
     ArtifactOptions, ArtifactWriter, BackupReader, Inspection, Probe, RestoreReport, RestoreTarget, Sink, Source, Summary,

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::digest::Digest;
+use crate::digest::{BlockHasher, Digest, Hasher};
 use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::name::{ArtifactName, BackupId, JobId, SetName};
@@ -120,6 +120,26 @@ pub struct Stored {
     pub block_size: u64,
     /// The SHA-256 of each block, the last one being shorter.
     pub blocks: Vec<Digest>,
+}
+
+/// Makes a [`Stored`] of bytes as they pass.
+#[derive(Debug, Default)]
+pub(crate) struct StoredHasher {
+    size: u64,
+    whole: Hasher,
+    blocks: BlockHasher,
+}
+
+impl StoredHasher {
+    pub(crate) fn update(&mut self, data: &[u8]) {
+        self.size += data.len() as u64;
+        self.whole.update(data);
+        self.blocks.update(data);
+    }
+
+    pub(crate) fn finish(self) -> Stored {
+        Stored { size: self.size, sha256: self.whole.finish(), block_size: BLOCK_SIZE, blocks: self.blocks.finish() }
+    }
 }
 
 impl Stored {

@@ -13,7 +13,6 @@ mod zstd;
 
 use bytes::Bytes;
 
-#[allow(unused_imports, reason = "the pipeline that calls it lands next")]
 pub(crate) use decoder::Decoder;
 pub(crate) use gzip::ChunkCheck;
 

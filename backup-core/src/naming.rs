@@ -1,0 +1,89 @@
+//! Under which keys artifacts are stored, and which files of another program are taken over.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Result;
+use crate::key::{KeyPrefix, ObjectKey};
+use crate::manifest::Compression;
+use crate::name::{ArtifactName, BackupId, SetName};
+use crate::revision::Revision;
+use crate::source::Probe;
+use crate::store::ObjectMeta;
+
+/// What a [`Naming`] is told about an artifact.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct NameRequest<'a> {
+    /// The set.
+    pub set: &'a SetName,
+    /// The backup.
+    pub id: &'a BackupId,
+    /// The artifact.
+    pub artifact: &'a ArtifactName,
+    /// Where the source stood when the backup began.
+    pub probe: &'a Probe,
+    /// When the backup began.
+    pub created_at: DateTime<Utc>,
+    /// How the artifact is stored.
+    pub compression: Compression,
+    /// 1, then one more each time the answer was taken.
+    pub attempt: u32,
+}
+
+/// The caller's naming of artifacts. A dialect's file names are part of its contract; others keep [`DefaultNaming`].
+pub trait Naming: Send + Sync + fmt::Debug + 'static {
+    /// The key for an artifact: under `<set>/<id>/`, which belongs to the backup alone, or anywhere else outside of
+    /// `.backup/`. When that key is taken the naming is asked again with the next attempt, at most 100 times.
+    ///
+    /// # Errors
+    /// Stops the backup.
+    fn artifact_key(&self, request: NameRequest<'_>) -> Result<ObjectKey>;
+
+    /// Where files of another program may lie that belong to `set`.
+    fn adoptable_prefix(&self, set: &SetName) -> Option<KeyPrefix> {
+        let _ = set;
+        None
+    }
+
+    /// Reads an object under that prefix as a backup of `set`; `None` for what is none (a foreign name, half-written, too young).
+    fn adopt(&self, set: &SetName, object: &ObjectMeta) -> Option<Adoptable> {
+        let _ = (set, object);
+        None
+    }
+}
+
+/// A file of another program, read from its name and listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoptable {
+    /// The artifact's name in the adopted backup.
+    pub artifact: ArtifactName,
+    /// How the file is compressed.
+    pub compression: Compression,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// The position it claims; never exact, whatever it says.
+    pub revision: Option<Revision>,
+    /// The source's version it claims.
+    pub version: Option<String>,
+}
+
+/// `<set>/<id>/<artifact>` with the suffix of the compression.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DefaultNaming;
+
+impl Naming for DefaultNaming {
+    fn artifact_key(&self, request: NameRequest<'_>) -> Result<ObjectKey> {
+        let again = if request.attempt > 1 { format!(".{}", request.attempt) } else { String::new() };
+        own_prefix(request.set, request.id)?.key(&format!("{}{again}{}", request.artifact, request.compression.suffix()))
+    }
+}
+
+/// The prefix that belongs to one backup alone.
+///
+/// # Errors
+/// `input.invalid` when the set's name makes it too long.
+pub fn own_prefix(set: &SetName, id: &BackupId) -> Result<KeyPrefix> {
+    KeyPrefix::new(format!("{set}/{id}"))
+}

@@ -1,0 +1,180 @@
+//! Files that another program left: listed beside the published backups until a verify gives them a manifest.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+
+use super::catalogue::{BackupInfo, State};
+use super::publish::publish;
+use super::taken::read_all;
+use super::{Repository, blocks, decode, external};
+use crate::context::JobContext;
+use crate::digest::Digest;
+use crate::error::{Error, Result, codes};
+use crate::key::ObjectKey;
+use crate::layout::{Place, RESERVED};
+use crate::manifest::{Artifact, Compression, Manifest, SourceInfo, Stored};
+use crate::name::{BackupId, SetName};
+use crate::naming::{Adoptable, own_prefix};
+use crate::record::{Intent, Tombstone};
+use crate::revision::{Certainty, Revision};
+use crate::store::{ListOptions, ObjectMeta, StoreExt};
+
+/// An adoptable file with its listing.
+pub(crate) struct Found {
+    pub(crate) object: ObjectMeta,
+    pub(crate) file: Adoptable,
+}
+
+/// The id of an adopted file: its time and a hash of its key, the same at each listing.
+pub(crate) fn adopted_id(key: &ObjectKey, created_at: DateTime<Utc>) -> BackupId {
+    let [a, b, c, d, ..] = *Digest::of(key.as_str().as_bytes()).as_bytes();
+    BackupId::from_parts(created_at, u32::from_be_bytes([a, b, c, d]))
+}
+
+/// What the file claims, as a lower bound at best.
+pub(crate) fn claimed_revision(file: &Adoptable) -> Option<Revision> {
+    file.revision.clone().map(|revision| Revision { certainty: Certainty::AtLeast, ..revision })
+}
+
+impl Repository {
+    /// The adoptable files of a set that no record names, as list entries, besides the `published` ones.
+    pub(crate) async fn adoptable(
+        &self,
+        cx: &JobContext,
+        set: &SetName,
+        published: &[Arc<BackupInfo>],
+    ) -> Result<Vec<Arc<BackupInfo>>> {
+        let found = self.find_adoptable(cx, set, published).await?;
+        Ok(found
+            .into_iter()
+            .map(|Found { object, file }| {
+                let id = adopted_id(&object.key, file.created_at);
+                Arc::new(BackupInfo {
+                    revision: claimed_revision(&file),
+                    version: file.version,
+                    stored_size: object.size,
+                    artifacts: 1,
+                    first_key: Some(object.key),
+                    ..BackupInfo::bare(set, &id, file.created_at, State::Adopted)
+                })
+            })
+            .collect())
+    }
+
+    /// The file behind the id of an adopted entry.
+    pub(crate) async fn find_adopted(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Found> {
+        let published = self.cached(set);
+        let found = self.find_adoptable(cx, set, &published).await?;
+        let wanted = |found: &Found| adopted_id(&found.object.key, found.file.created_at) == *id;
+        let missing = || Error::new(&codes::BACKUP_NOT_FOUND, format!("there is no adoptable file {id} in {set}"));
+        found.into_iter().find(wanted).ok_or_else(missing)
+    }
+
+    /// Gives the file behind an adopted entry a manifest: reads it once, and publishes its digests under the entry's id.
+    /// The file itself is left as it is.
+    ///
+    /// # Errors
+    /// `backup.not_found`; those of the store.
+    pub(crate) async fn adopt(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Manifest> {
+        let Found { object, file } = self.find_adopted(cx, set, id).await?;
+        let stored = external::digest(self, cx, &object.key).await?;
+        if stored.size != object.size {
+            return Err(Error::new(&codes::STORE_BUSY, format!("{} changed while it was read", object.key)));
+        }
+        let (size, sha256) = self.plaintext(cx, &object.key, &file, &stored).await?;
+        let artifact =
+            Artifact { name: file.artifact.clone(), key: object.key, compression: file.compression, size, sha256, stored };
+        let manifest = Manifest {
+            set: set.clone(),
+            id: id.clone(),
+            required_features: Vec::new(),
+            job: cx.job().clone(),
+            lease_generation: 0,
+            created_at: file.created_at,
+            published_at: cx.clock().now(),
+            source: SourceInfo {
+                kind: "adopted".into(),
+                identity: None,
+                revision: claimed_revision(&file),
+                version: file.version,
+                integrity: None,
+                log: None,
+            },
+            parents: Vec::new(),
+            prefix: own_prefix(set, id)?,
+            artifacts: vec![artifact],
+            inventory: None,
+            adopted: true,
+            retain_until: None,
+            warnings: Vec::new(),
+            labels: serde_json::Map::new(),
+            unknown: serde_json::Map::new(),
+        };
+        match publish(&**self.store(), cx, &manifest).await {
+            Ok(()) => {}
+            // Somebody else adopted it meanwhile.
+            Err(error) if *error.code() == codes::PUBLISH_CONFLICT => return self.manifest(cx, set, id).await,
+            Err(error) => return Err(error),
+        }
+        self.catalogue().insert(&manifest);
+        Ok(manifest)
+    }
+
+    /// Size and digest of what a file of another program decodes to.
+    async fn plaintext(&self, cx: &JobContext, key: &ObjectKey, file: &Adoptable, stored: &Stored) -> Result<(u64, Digest)> {
+        if file.compression == Compression::None {
+            return Ok((stored.size, stored.sha256));
+        }
+        let memory = self.budget().reserve(cx, blocks::stream_memory(stored)).await?;
+        let bytes = blocks::checked(self, cx, key, &Arc::new(stored.clone()), 0..stored.size, memory);
+        decode::measure(self.cpu().clone(), key, file.compression, bytes).await
+    }
+
+    /// A file is foreign only if no record names it, and our own come and go meanwhile. A backup puts its intent before its object and
+    /// drops it after its manifest; a removal puts its tombstone before its manifest goes, and drops it after the object.
+    /// So files are listed first, then intents, manifests, tombstones; and what remains must still be there at the end.
+    async fn find_adoptable(&self, cx: &JobContext, set: &SetName, published: &[Arc<BackupInfo>]) -> Result<Vec<Found>> {
+        let Some(prefix) = self.naming().adoptable_prefix(set) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let known: HashSet<&ObjectKey> = published.iter().filter_map(|info| info.first_key.as_ref()).collect();
+        let mut listing = self.store().list(cx, &prefix, ListOptions::default());
+        while let Some(object) = listing.try_next().await? {
+            if object.key.as_str().starts_with(RESERVED) || known.contains(&object.key) {
+                continue;
+            }
+            if let Some(file) = self.naming().adopt(set, &object) {
+                found.push(Found { object, file });
+            }
+        }
+        if found.is_empty() {
+            return Ok(found);
+        }
+        let mut named: HashSet<ObjectKey> = HashSet::new();
+        for intent in read_all::<Intent>(self, cx, Place::Intents, set).await? {
+            named.extend(intent.artifacts.into_iter().map(|artifact| artifact.key));
+            found.retain(|candidate| candidate.object.key.strip_prefix(&intent.prefix).is_none());
+        }
+        for key in self.keys_under(cx, &Place::Sets.of_set(set)?).await? {
+            if let Some((id, "")) = Place::Sets.parse_in(set, &key)
+                && let Ok(Some(manifest)) = self.read_manifest(cx, set, &id).await
+            {
+                named.extend(manifest.artifacts.into_iter().map(|artifact| artifact.key));
+            }
+        }
+        for tombstone in read_all::<Tombstone>(self, cx, Place::Tombstones, set).await? {
+            named.extend(tombstone.artifacts);
+            found.retain(|candidate| candidate.object.key.strip_prefix(&tombstone.prefix).is_none());
+        }
+        found.retain(|candidate| !named.contains(&candidate.object.key));
+        let mut adoptable = Vec::new();
+        for candidate in found {
+            if self.store().head_opt(cx, &candidate.object.key).await?.is_some() {
+                adoptable.push(candidate);
+            }
+        }
+        Ok(adoptable)
+    }
+}

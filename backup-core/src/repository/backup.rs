@@ -1,0 +1,360 @@
+//! A backup, from the lease to the published manifest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::catalogue::BackupInfo;
+use super::intent::IntentKeeper;
+use super::publish::publish;
+use super::sink::{EngineSink, SinkParts, root_cause};
+use super::{Repository, artifacts, external, inventory, unchanged};
+use crate::codec::ChunkEncoder;
+use crate::context::JobContext;
+use crate::error::{Error, Result, ResultExt, codes};
+use crate::event::{Event, Phase};
+use crate::lease::Lease;
+use crate::manifest::{Artifact, Compression, Inventory, Manifest, SourceInfo};
+use crate::name::{BackupId, SetName};
+use crate::naming;
+use crate::pipeline;
+use crate::record::Intent;
+use crate::source::{Probe, Source, Summary};
+
+/// How long cleaning up after a failure may take; what is left then is the janitor's.
+pub(crate) const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
+
+/// What to back up, and how.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BackupRequest {
+    /// The set to add a backup to.
+    pub set: SetName,
+    /// How artifacts are compressed.
+    pub compression: Compression,
+    /// The compression's level, its default when `None`.
+    pub level: Option<u32>,
+    /// Answer with the previous backup when the source has not moved since.
+    pub skip_unchanged: bool,
+    /// With `skip_unchanged`: back up all the same when the previous backup is older.
+    pub max_skip_age: Option<Duration>,
+    /// Backups that this one builds on: retention keeps them as long as this one.
+    pub parents: Vec<BackupId>,
+    /// Lock all objects until then, where the store can.
+    pub retain_until: Option<DateTime<Utc>>,
+    /// Kept in the manifest.
+    pub labels: Map<String, Value>,
+    /// Wait for another job of the set; `lease.busy` at once when false.
+    pub wait: bool,
+}
+
+impl BackupRequest {
+    /// An uncompressed backup of `set`, made in any case.
+    pub fn new(set: SetName) -> Self {
+        Self {
+            set,
+            compression: Compression::None,
+            level: None,
+            skip_unchanged: false,
+            max_skip_age: None,
+            parents: Vec::new(),
+            retain_until: None,
+            labels: Map::new(),
+            wait: true,
+        }
+    }
+
+    /// Sets compression and level.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression, level: Option<u32>) -> Self {
+        (self.compression, self.level) = (compression, level);
+        self
+    }
+
+    /// Skips when unchanged, but never for longer than `max_age`.
+    #[must_use]
+    pub fn skip_unchanged(mut self, max_age: Option<Duration>) -> Self {
+        (self.skip_unchanged, self.max_skip_age) = (true, max_age);
+        self
+    }
+
+    /// Sets the parents.
+    #[must_use]
+    pub fn parents(mut self, parents: Vec<BackupId>) -> Self {
+        self.parents = parents;
+        self
+    }
+
+    /// Sets the lock.
+    #[must_use]
+    pub fn retain_until(mut self, until: DateTime<Utc>) -> Self {
+        self.retain_until = Some(until);
+        self
+    }
+
+    /// Adds a label.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Fails at once when another job works on the set.
+    #[must_use]
+    pub fn no_wait(mut self) -> Self {
+        self.wait = false;
+        self
+    }
+}
+
+/// How a backup ended. A failure is an [`Error`]; there is nothing in between.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum BackupOutcome {
+    /// Published.
+    Completed(Arc<BackupInfo>),
+    /// Published and whole, and somebody should read the warnings.
+    CompletedWithWarnings(Arc<BackupInfo>, Vec<String>),
+    /// Nothing was made: this earlier backup still says it all.
+    Skipped(Arc<BackupInfo>, SkipReason),
+}
+
+/// Why a backup was skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// Same instance, same revision, both exactly known.
+    Unchanged,
+}
+
+impl BackupOutcome {
+    /// The backup that now is the newest: the one made, or the one that made another unnecessary.
+    pub fn backup(&self) -> &Arc<BackupInfo> {
+        match self {
+            Self::Completed(info) | Self::CompletedWithWarnings(info, _) | Self::Skipped(info, _) => info,
+        }
+    }
+}
+
+impl Repository {
+    /// Backs up `source` into a set.
+    ///
+    /// # Errors
+    /// Nothing was published when the effect is none. `publish.unsettled` leaves it open: the backup is either whole and listed, or not there.
+    ///
+    /// # Cancel safety
+    /// Cancel the context instead of dropping the future: a dropped one leaves its unfinished objects to the janitor.
+    pub async fn backup(&self, cx: &JobContext, source: &dyn Source, request: &BackupRequest) -> Result<BackupOutcome> {
+        self.backup_steps(cx, source, request).await.context(|| format!("backing up {}", request.set))
+    }
+
+    async fn backup_steps(&self, cx: &JobContext, source: &dyn Source, request: &BackupRequest) -> Result<BackupOutcome> {
+        let encoder = ChunkEncoder::new(request.compression, request.level)?;
+
+        cx.event(Event::Phase(Phase::Waiting));
+        let lease = self.leases().acquire(cx, &request.set, request.wait).await?;
+
+        cx.event(Event::Phase(Phase::Probing));
+        let probe = source.probe(cx).await?;
+        let mut warnings = Vec::new();
+        let newest = self.newest_good(cx, &request.set).await?;
+        if let Some(previous) = &newest {
+            if request.skip_unchanged && unchanged::is_unchanged(self, cx, &probe, previous, request.max_skip_age).await? {
+                return Ok(BackupOutcome::Skipped(Arc::clone(previous), SkipReason::Unchanged));
+            }
+            warnings.extend(unchanged::other_history(&probe, previous));
+        }
+
+        let working_set = pipeline::working_set(&**self.store(), encoder.as_ref(), probe.size_hint);
+        let _memory = self.budget().reserve(cx, working_set).await?;
+
+        let last_id = self.newest_id(cx, &request.set).await?;
+        let created_at = cx.clock().now();
+        let id = BackupId::after(last_id.as_ref(), created_at, &*cx.environment().random);
+        let run = Run { repository: self, cx, request, source, lease: &*lease, id, created_at };
+        let (manifest, notes) = run.capture_and_publish(probe, encoder).await?;
+
+        warnings.extend(manifest.warnings.iter().cloned());
+        warnings.extend(notes);
+        let info = self.catalogue().insert(&manifest);
+        warnings.iter().for_each(|warning| cx.event(Event::Warning(warning.clone())));
+        Ok(if warnings.is_empty() {
+            BackupOutcome::Completed(info)
+        } else {
+            BackupOutcome::CompletedWithWarnings(info, warnings)
+        })
+    }
+}
+
+/// One backup that is being made.
+struct Run<'a> {
+    repository: &'a Repository,
+    cx: &'a JobContext,
+    request: &'a BackupRequest,
+    source: &'a dyn Source,
+    lease: &'a dyn Lease,
+    id: BackupId,
+    created_at: DateTime<Utc>,
+}
+
+impl Run<'_> {
+    async fn capture_and_publish(&self, probe: Probe, encoder: Option<ChunkEncoder>) -> Result<(Manifest, Vec<String>)> {
+        let intent = Arc::new(self.declare_intent().await?);
+        let sink = self.sink(&probe, encoder, &intent)?;
+
+        let captured = self.capture(&sink, &intent).await;
+        let settled = sink.settle().await;
+        let captured = match (captured, settled) {
+            (Ok(summary), Ok(())) => self.manifest(summary, probe, &sink).await,
+            (Err(error), settled) => Err(root_cause(error, settled)),
+            (Ok(_), Err(error)) => Err(error),
+        };
+        let manifest = match captured {
+            Ok(manifest) => manifest,
+            Err(error) => return Err(self.give_up(error, &sink, &intent).await),
+        };
+
+        self.cx.event(Event::Phase(Phase::Publishing));
+        if let Err(error) = self.may_publish(&manifest, &intent).await {
+            return Err(self.give_up(error, &sink, &intent).await);
+        }
+        // From here on a cancel comes too late: an interrupted put would leave open what happened.
+        let cx = self.cx.for_cleanup(CLEANUP_LIMIT);
+        if let Err(error) = publish(&**self.repository.store(), &cx, &manifest).await {
+            // Only where nothing can have been stored, and nobody else has decided, the artifacts are still ours to remove.
+            let ours = error.effect() == crate::Effect::None && error.kind() != crate::ErrorKind::Conflict;
+            return Err(if ours { self.give_up(error, &sink, &intent).await } else { error });
+        }
+        let dropped = intent.drop_all(&cx).await;
+        let note = dropped.err().map(|error| format!("the intent is left to the janitor: {error}"));
+        Ok((manifest, note.into_iter().collect()))
+    }
+
+    async fn declare_intent(&self) -> Result<IntentKeeper> {
+        let intent = Intent {
+            set: self.request.set.clone(),
+            id: self.id.clone(),
+            job: self.cx.job().clone(),
+            manifest: crate::layout::manifest_key(&self.request.set, &self.id)?,
+            prefix: naming::own_prefix(&self.request.set, &self.id)?,
+            artifacts: Vec::new(),
+            parents: self.request.parents.clone(),
+            created_at: self.created_at,
+            expires_at: self.created_at,
+            generation: 0,
+        };
+        IntentKeeper::declare(Arc::clone(self.repository.store()), self.cx, intent, self.repository.intent_ttl()).await
+    }
+
+    fn sink(&self, probe: &Probe, encoder: Option<ChunkEncoder>, intent: &Arc<IntentKeeper>) -> Result<EngineSink> {
+        Ok(EngineSink::new(SinkParts {
+            repository: self.repository.clone(),
+            cx: self.cx.clone(),
+            set: self.request.set.clone(),
+            id: self.id.clone(),
+            prefix: naming::own_prefix(&self.request.set, &self.id)?,
+            created_at: self.created_at,
+            probe: probe.clone(),
+            compression: self.request.compression,
+            encoder,
+            retain_until: self.request.retain_until,
+            intent: Arc::clone(intent),
+        }))
+    }
+
+    async fn capture(&self, sink: &EngineSink, intent: &IntentKeeper) -> Result<Summary> {
+        self.cx.event(Event::Phase(Phase::Capturing));
+        let capture = self.source.capture(self.cx, sink);
+        let mut capture = std::pin::pin!(capture);
+        let lapsed = tokio::select! {
+            summary = &mut capture => return summary,
+            error = intent.keep_alive() => error,
+        };
+        // The source is never dropped in the middle: it is told, and undoes what it did.
+        self.cx.cancel_token().cancel();
+        match capture.await {
+            Ok(_) => Err(lapsed),
+            Err(error) if error.kind() == crate::ErrorKind::Cancelled => Err(lapsed),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn manifest(&self, summary: Summary, probe: Probe, sink: &EngineSink) -> Result<Manifest> {
+        let mut artifacts = sink.take_artifacts()?;
+        if sink.went_external() {
+            let prefix = naming::own_prefix(&self.request.set, &self.id)?;
+            artifacts.extend(external::inventory(self.repository, self.cx, &prefix, &artifacts).await?);
+        }
+        if artifacts.is_empty() {
+            return Err(Error::new(&codes::SOURCE_FAILED, "the source wrote nothing"));
+        }
+        let (artifacts, inventory) = self.inventory(artifacts).await?;
+        let mut required_features = Vec::new();
+        if inventory.is_some() {
+            required_features.push("inventory".to_owned());
+        }
+        if self.request.compression == Compression::Zstd {
+            required_features.push("zstd".to_owned());
+        }
+        Ok(Manifest {
+            set: self.request.set.clone(),
+            id: self.id.clone(),
+            required_features,
+            job: self.cx.job().clone(),
+            lease_generation: self.lease.generation(),
+            created_at: self.created_at,
+            published_at: self.cx.clock().now(),
+            source: SourceInfo {
+                kind: self.source.kind().to_owned(),
+                identity: summary.identity.or(probe.identity),
+                revision: summary.revision,
+                version: summary.version.or(probe.version),
+                integrity: summary.integrity,
+                log: summary.log,
+            },
+            parents: self.request.parents.clone(),
+            prefix: naming::own_prefix(&self.request.set, &self.id)?,
+            artifacts,
+            inventory,
+            adopted: false,
+            retain_until: self.request.retain_until,
+            warnings: summary.warnings,
+            labels: self.request.labels.clone(),
+            unknown: Map::new(),
+        })
+    }
+
+    async fn inventory(&self, artifacts: Vec<Artifact>) -> Result<(Vec<Artifact>, Option<Inventory>)> {
+        if artifacts.len() <= crate::manifest::MAX_INLINE_ARTIFACTS {
+            return Ok((artifacts, None));
+        }
+        let prefix = naming::own_prefix(&self.request.set, &self.id)?;
+        Ok((Vec::new(), Some(inventory::write(self.repository, self.cx, &prefix, &artifacts).await?)))
+    }
+
+    /// The last look before publishing.
+    async fn may_publish(&self, manifest: &Manifest, intent: &IntentKeeper) -> Result<()> {
+        artifacts::check_stored(self.repository, self.cx, manifest).await?;
+        self.lease.still_held().await?;
+        intent.check_alive()?;
+        self.cx.check()
+    }
+
+    /// Removes what a backup that was never offered for publishing left behind, and its intent last.
+    async fn give_up(&self, error: Error, sink: &EngineSink, intent: &IntentKeeper) -> Error {
+        let cx = self.cx.for_cleanup(CLEANUP_LIMIT);
+        let cleaned = async {
+            // Past its time the cleaner may already be at work, and decides alone.
+            intent.check_alive()?;
+            let prefix = naming::own_prefix(&self.request.set, &self.id)?;
+            artifacts::remove(self.repository, &cx, &prefix, &sink.keys_outside()).await?;
+            intent.drop_all(&cx).await
+        };
+        if let Err(left) = cleaned.await {
+            self.cx.event(Event::Warning(format!("what backup {} left is the janitor's: {left}", self.id)));
+        }
+        error
+    }
+}

@@ -1,0 +1,95 @@
+//! A published backup, open for reading.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Repository, blocks, decode, inventory};
+use crate::context::JobContext;
+use crate::error::{Error, Result, codes};
+use crate::manifest::{Artifact, Compression, Manifest};
+use crate::name::{ArtifactName, BackupId, SetName};
+use crate::source::{ArtifactStream, BackupReader};
+
+/// A published backup, open for reading. Each open stream reserves a few blocks of the memory budget until it is dropped.
+pub struct StoredBackup {
+    repository: Repository,
+    manifest: Manifest,
+    artifacts: Vec<Artifact>,
+}
+
+impl Repository {
+    /// Opens a backup. A file of another program is first read once and given a manifest, so that from then on every
+    /// byte of it is checked.
+    ///
+    /// # Errors
+    /// `backup.not_found`, `record.corrupt`, `record.unsupported`, `artifact.corrupt` for a damaged inventory; those of the store.
+    pub async fn open(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<StoredBackup> {
+        let manifest = match self.read_manifest(cx, set, id).await? {
+            Some(manifest) => manifest,
+            None if self.naming().adoptable_prefix(set).is_some() => self.adopt(cx, set, id).await?,
+            None => return Err(Error::new(&codes::BACKUP_NOT_FOUND, format!("there is no published backup {id} in {set}"))),
+        };
+        let artifacts = match &manifest.inventory {
+            None => manifest.artifacts.clone(),
+            Some(found) => inventory::read(self, cx, found).await?,
+        };
+        Ok(StoredBackup { repository: self.clone(), manifest, artifacts })
+    }
+}
+
+impl StoredBackup {
+    /// The artifacts, in the order in which they were opened.
+    pub fn entries(&self) -> &[Artifact] {
+        &self.artifacts
+    }
+
+    fn find(&self, name: &ArtifactName) -> Result<&Artifact> {
+        self.artifacts
+            .iter()
+            .find(|artifact| artifact.name == *name)
+            .ok_or_else(|| Error::new(&codes::BACKUP_NOT_FOUND, format!("backup {} has no artifact `{name}`", self.manifest.id)))
+    }
+
+    async fn stored(&self, cx: &JobContext, artifact: &Artifact, range: Range<u64>) -> Result<ArtifactStream> {
+        let memory = self.repository.budget().reserve(cx, blocks::stream_memory(&artifact.stored)).await?;
+        let stored = Arc::new(artifact.stored.clone());
+        Ok(blocks::checked(&self.repository, cx, &artifact.key, &stored, range, memory))
+    }
+}
+
+#[async_trait]
+impl BackupReader for StoredBackup {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn artifacts(&self) -> Vec<ArtifactName> {
+        self.artifacts.iter().map(|artifact| artifact.name.clone()).collect()
+    }
+
+    async fn open(&self, cx: &JobContext, name: &ArtifactName) -> Result<ArtifactStream> {
+        let artifact = self.find(name)?;
+        let stored = self.stored(cx, artifact, 0..artifact.stored.size).await?;
+        // Without compression the checked blocks are the source's bytes: their digests cover every one.
+        match artifact.compression {
+            Compression::None => Ok(stored),
+            _ => decode::decoded(self.repository.cpu().clone(), artifact, stored),
+        }
+    }
+
+    async fn open_stored(&self, cx: &JobContext, name: &ArtifactName, range: Option<Range<u64>>) -> Result<ArtifactStream> {
+        let artifact = self.find(name)?;
+        let range = range.unwrap_or(0..artifact.stored.size);
+        blocks::check_range(&range, artifact.stored.size)?;
+        self.stored(cx, artifact, range).await
+    }
+}
+
+impl fmt::Debug for StoredBackup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredBackup").field("set", &self.manifest.set).field("id", &self.manifest.id).finish_non_exhaustive()
+    }
+}

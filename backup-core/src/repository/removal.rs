@@ -1,0 +1,128 @@
+//! Removing one backup: tombstone, a last look, manifest, data, tombstone. Whatever instant it dies at, no visible backup is
+//! without its data, and what is left is named by the tombstone.
+
+use chrono::{DateTime, Utc};
+
+use super::catalogue::{BackupInfo, State};
+use super::create::{Creation, create};
+use super::taken::read_all;
+use super::{Repository, artifacts, inventory};
+use crate::context::JobContext;
+use crate::error::{Error, Result, codes};
+use crate::key::ObjectKey;
+use crate::layout::{self, Place};
+use crate::name::{BackupId, SetName};
+use crate::naming::own_prefix;
+use crate::record::{self, Intent, Tombstone};
+use crate::store::StoreExt;
+
+/// How the removal of one backup ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Removal {
+    /// It is gone, and so are its objects.
+    Removed,
+    /// It stays: since the plan was made, something came to need it.
+    Withdrawn(String),
+}
+
+impl Repository {
+    /// Removes one backup of which the caller decided that it may go.
+    pub(crate) async fn remove_backup(&self, cx: &JobContext, info: &BackupInfo, reason: &str) -> Result<Removal> {
+        let began = cx.clock().monotonic();
+        let tombstone = self.tombstone(cx, info, reason).await?;
+        let key = layout::tombstone_key(&info.set, &info.id)?;
+        match create(&**self.store(), cx, &key, &record::seal(&tombstone)?, None).await? {
+            Creation::Created => {}
+            Creation::Taken(_) => {
+                return Ok(Removal::Withdrawn("an earlier removal has to be finished by the janitor first".into()));
+            }
+        }
+        if let Some(why) = self.came_to_be_needed(cx, &info.set, &info.id).await? {
+            self.store().delete(cx, &[key]).await?.into_result()?;
+            return Ok(Removal::Withdrawn(why));
+        }
+        // After the grace a janitor may take the tombstone away, and must not find the manifest gone behind its back.
+        if cx.clock().monotonic().saturating_sub(began) > self.grace() / 2 {
+            return Err(Error::new(&codes::JOB_DEADLINE, format!("removing backup {} took too long to be safe", info.id)));
+        }
+        self.finish_removal(cx, &tombstone).await?;
+        Ok(Removal::Removed)
+    }
+
+    async fn tombstone(&self, cx: &JobContext, info: &BackupInfo, reason: &str) -> Result<Tombstone> {
+        let (set, id) = (&info.set, &info.id);
+        let prefix = own_prefix(set, id)?;
+        let outside = |key: &ObjectKey| key.strip_prefix(&prefix).is_none();
+        let artifacts = match info.state {
+            State::Adopted => info.first_key.clone().into_iter().collect(),
+            // Its own prefix is all that can be known.
+            State::Damaged(_) => Vec::new(),
+            State::Published => self.all_keys(cx, set, id).await?.into_iter().filter(outside).collect(),
+        };
+        Ok(Tombstone {
+            set: set.clone(),
+            id: id.clone(),
+            reason: reason.to_owned(),
+            created_at: cx.clock().now(),
+            prefix,
+            artifacts,
+            adopted: info.state == State::Adopted,
+        })
+    }
+
+    async fn all_keys(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Vec<ObjectKey>> {
+        let manifest = self.manifest(cx, set, id).await?;
+        let mut keys: Vec<_> = artifacts::named(&manifest).into_iter().map(|(key, _)| key).collect();
+        if let Some(found) = &manifest.inventory {
+            keys.extend(inventory::read(self, cx, found).await?.into_iter().map(|artifact| artifact.key));
+        }
+        Ok(keys)
+    }
+
+    /// Why a backup with a tombstone must stay after all.
+    async fn came_to_be_needed(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Option<String>> {
+        if self.store().head_opt(cx, &layout::pin_key(set, id)?).await?.is_some() {
+            return Ok(Some("it was pinned meanwhile".into()));
+        }
+        let intents = read_all::<Intent>(self, cx, Place::Intents, set).await?;
+        let needs_it = intents.iter().find(|intent| intent.parents.contains(id));
+        Ok(needs_it.map(|intent| format!("backup {} that is being made needs it", intent.id)))
+    }
+
+    /// Removes what a tombstone names, and the tombstone last.
+    pub(crate) async fn finish_removal(&self, cx: &JobContext, tombstone: &Tombstone) -> Result<u64> {
+        let (set, id) = (&tombstone.set, &tombstone.id);
+        self.store().delete(cx, &[layout::manifest_key(set, id)?]).await?.into_result()?;
+        self.catalogue().forget(set, id);
+        let removed = artifacts::remove(self, cx, &tombstone.prefix, &tombstone.artifacts).await?;
+        let mut beside = self.keys_under(cx, &Place::Verified.of_set(set)?).await?;
+        beside.retain(|key| Place::Verified.parse_in(set, key).is_some_and(|(of, _)| of == *id));
+        beside.push(layout::pin_key(set, id)?);
+        self.store().delete(cx, &beside).await?.into_result()?;
+        self.store().delete(cx, &[layout::tombstone_key(set, id)?]).await?.into_result()?;
+        Ok(removed)
+    }
+
+    /// Takes up a removal that was left in the middle before `before`; what was done about it.
+    pub(crate) async fn resume_removal(&self, cx: &JobContext, tombstone: &Tombstone, before: DateTime<Utc>) -> Result<Resumed> {
+        if tombstone.created_at >= before {
+            return Ok(Resumed::TooYoung);
+        }
+        let manifest = layout::manifest_key(&tombstone.set, &tombstone.id)?;
+        // While the manifest is there nothing was removed yet: the next plan decides anew.
+        if !tombstone.adopted && self.store().head_opt(cx, &manifest).await?.is_some() {
+            let key = layout::tombstone_key(&tombstone.set, &tombstone.id)?;
+            self.store().delete(cx, &[key]).await?.into_result()?;
+            return Ok(Resumed::Withdrawn);
+        }
+        self.finish_removal(cx, tombstone).await.map(Resumed::Finished)
+    }
+}
+
+/// What became of a removal that was left in the middle.
+pub(crate) enum Resumed {
+    TooYoung,
+    Withdrawn,
+    Finished(u64),
+}

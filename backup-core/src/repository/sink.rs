@@ -1,0 +1,306 @@
+//! The engine's sink: opens pipelines under keys of the naming, and remembers what was finished.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use tokio::task::JoinHandle;
+
+use super::Repository;
+use super::intent::IntentKeeper;
+use super::taken::is_taken;
+use crate::codec::ChunkEncoder;
+use crate::context::JobContext;
+use crate::digest::Digest;
+use crate::error::{Error, Result, codes};
+use crate::key::{KeyPrefix, ObjectKey};
+use crate::layout;
+use crate::manifest::{Artifact, Compression};
+use crate::name::{ArtifactName, BackupId, SetName};
+use crate::naming::NameRequest;
+use crate::pipeline::{self, JobMemory, PipelineOptions, PipelineWriter};
+use crate::record::IntendedArtifact;
+use crate::source::{ArtifactOptions, ArtifactReceipt, ArtifactWriter, Encoding, Probe, Sink};
+use crate::store::{ExternalLocation, WriteOptions};
+
+const NAME_ATTEMPTS: u32 = 100;
+
+/// What all artifacts of one backup share.
+#[derive(Debug)]
+pub(crate) struct EngineSink {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    repository: Repository,
+    cx: JobContext,
+    set: SetName,
+    id: BackupId,
+    prefix: KeyPrefix,
+    created_at: DateTime<Utc>,
+    probe: Probe,
+    compression: Compression,
+    encoder: Option<ChunkEncoder>,
+    retain_until: Option<DateTime<Utc>>,
+    memory: JobMemory,
+    intent: Arc<IntentKeeper>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    opened: u64,
+    names: BTreeMap<ArtifactName, Status>,
+    finished: Vec<(u64, Artifact)>,
+    tasks: Vec<JoinHandle<Result<()>>>,
+    external: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Status {
+    Open(ObjectKey),
+    Closed,
+}
+
+/// What the sink is made of.
+pub(crate) struct SinkParts {
+    pub(crate) repository: Repository,
+    pub(crate) cx: JobContext,
+    pub(crate) set: SetName,
+    pub(crate) id: BackupId,
+    pub(crate) prefix: KeyPrefix,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) probe: Probe,
+    pub(crate) compression: Compression,
+    pub(crate) encoder: Option<ChunkEncoder>,
+    pub(crate) retain_until: Option<DateTime<Utc>>,
+    pub(crate) intent: Arc<IntentKeeper>,
+}
+
+impl EngineSink {
+    pub(crate) fn new(parts: SinkParts) -> Self {
+        let SinkParts { repository, cx, set, id, prefix, created_at, probe, compression, encoder, retain_until, intent } = parts;
+        let memory = JobMemory::new();
+        let state = Mutex::default();
+        let shared = Shared {
+            repository,
+            cx,
+            set,
+            id,
+            prefix,
+            created_at,
+            probe,
+            compression,
+            encoder,
+            retain_until,
+            memory,
+            intent,
+            state,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// True when the source asked for a place to write by itself.
+    pub(crate) fn went_external(&self) -> bool {
+        self.shared.locked().external
+    }
+
+    /// Waits for every pipeline task. Afterwards no writer of this backup is left.
+    ///
+    /// # Errors
+    /// What stopped a pipeline, if one was stopped for a reason of its own and not because the source let go of it.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let tasks = std::mem::take(&mut self.shared.locked().tasks);
+        let mut first = Ok(());
+        for task in tasks {
+            let ended = task
+                .await
+                .unwrap_or_else(|error| Err(Error::new(&codes::INTERNAL, "a pipeline ended by itself").with_source(error)));
+            if let Err(error) = ended
+                && first.is_ok()
+                && !is_echo(&error)
+            {
+                first = Err(error);
+            }
+        }
+        first
+    }
+
+    /// The finished artifacts, in the order in which they were opened.
+    ///
+    /// # Errors
+    /// `source.incomplete` when one is still open.
+    pub(crate) fn take_artifacts(&self) -> Result<Vec<Artifact>> {
+        let mut state = self.shared.locked();
+        if let Some((name, _)) = state.names.iter().find(|(_, status)| matches!(status, Status::Open(_))) {
+            return Err(Error::new(&codes::SOURCE_INCOMPLETE, format!("the source returned while artifact `{name}` was open")));
+        }
+        let mut finished = std::mem::take(&mut state.finished);
+        finished.sort_by_key(|(order, _)| *order);
+        Ok(finished.into_iter().map(|(_, artifact)| artifact).collect())
+    }
+
+    /// The keys outside of the backup's prefix that were finished.
+    pub(crate) fn keys_outside(&self) -> Vec<ObjectKey> {
+        let state = self.shared.locked();
+        let outside = |key: &&ObjectKey| key.strip_prefix(&self.shared.prefix).is_none();
+        state.finished.iter().map(|(_, artifact)| &artifact.key).filter(outside).cloned().collect()
+    }
+}
+
+/// True for an error that only says that another one came before.
+pub(crate) fn is_echo(error: &Error) -> bool {
+    *error.code() == codes::STORE_WRITER_FAILED || *error.code() == codes::SOURCE_INCOMPLETE
+}
+
+impl Shared {
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A key that nothing holds and no record names.
+    async fn free_key(&self, name: &ArtifactName) -> Result<ObjectKey> {
+        for attempt in 1..=NAME_ATTEMPTS {
+            let request = NameRequest {
+                set: &self.set,
+                id: &self.id,
+                artifact: name,
+                probe: &self.probe,
+                created_at: self.created_at,
+                compression: self.compression,
+                attempt,
+            };
+            let key = self.repository.naming().artifact_key(request)?;
+            layout::check_artifact_key(&key)?;
+            if key.strip_prefix(&self.prefix).is_some() {
+                return Ok(key);
+            }
+            let open_here = self.locked().names.values().any(|status| *status == Status::Open(key.clone()));
+            if !open_here && !is_taken(&self.repository, &self.cx, &self.set, &key).await? {
+                return Ok(key);
+            }
+        }
+        Err(Error::new(&codes::STORE_EXISTS, format!("no free name for artifact `{name}` after {NAME_ATTEMPTS} tries")))
+    }
+}
+
+#[async_trait]
+impl Sink for EngineSink {
+    async fn artifact(&self, name: &ArtifactName, options: ArtifactOptions) -> Result<Box<dyn ArtifactWriter>> {
+        let shared = &self.shared;
+        shared.cx.check()?;
+        if options.encoding == Encoding::AsIs && shared.encoder.is_some() {
+            return Err(Error::new(
+                &codes::ARTIFACT_ENCODING,
+                format!("artifact `{name}` must be stored as it is, and compression is configured"),
+            ));
+        }
+        let open = shared.memory.open_artifact()?;
+        let key = shared.free_key(name).await?;
+        let order = {
+            let mut state = shared.locked();
+            if state.names.contains_key(name) {
+                return Err(Error::new(&codes::ARTIFACT_NAME_TAKEN, format!("artifact `{name}` was opened twice")));
+            }
+            state.names.insert(name.clone(), Status::Open(key.clone()));
+            state.opened += 1;
+            state.opened
+        };
+        let slot = Slot { shared: Arc::clone(shared), name: name.clone(), key, order, done: false };
+        if let Some(size) = options.size_hint {
+            shared.cx.progress().expect(size);
+        }
+        let write = WriteOptions::new(shared.cx.job().clone()).size_hint(options.size_hint).retain_until(shared.retain_until);
+        let writer = shared.repository.store().writer(&shared.cx, &slot.key, write).await?;
+        let pipeline = PipelineOptions {
+            pool: shared.repository.cpu().clone(),
+            memory: shared.memory.clone(),
+            encoder: shared.encoder.clone(),
+            open,
+        };
+        let (pipeline, task) = pipeline::spawn(&shared.cx, writer, pipeline);
+        shared.locked().tasks.push(task);
+        Ok(Box::new(SinkWriter { pipeline, slot }))
+    }
+
+    fn external_location(&self) -> Result<ExternalLocation> {
+        let location = self
+            .shared
+            .repository
+            .store()
+            .external_location(&self.shared.prefix)
+            .ok_or_else(|| Error::new(&codes::SOURCE_UNSUPPORTED, "this store cannot be written by another program"))?;
+        self.shared.locked().external = true;
+        Ok(location)
+    }
+}
+
+/// An artifact's place in the sink; freed unless it was closed.
+struct Slot {
+    shared: Arc<Shared>,
+    name: ArtifactName,
+    key: ObjectKey,
+    order: u64,
+    done: bool,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.done {
+            self.shared.locked().names.remove(&self.name);
+        }
+    }
+}
+
+struct SinkWriter {
+    pipeline: PipelineWriter,
+    slot: Slot,
+}
+
+#[async_trait]
+impl ArtifactWriter for SinkWriter {
+    async fn write(&mut self, data: Bytes) -> Result<()> {
+        self.pipeline.write(data).await
+    }
+
+    async fn digest(&mut self) -> Result<Digest> {
+        self.pipeline.digest().await
+    }
+
+    async fn close(self: Box<Self>) -> Result<ArtifactReceipt> {
+        let Self { pipeline, mut slot } = *self;
+        let shared = Arc::clone(&slot.shared);
+        let ended = pipeline.end().await?;
+        if slot.key.strip_prefix(&shared.prefix).is_none() {
+            let (key, stored) = (slot.key.clone(), &ended.outcome.stored);
+            shared.intent.announce(IntendedArtifact { key, size: stored.size, sha256: stored.sha256 }).await?;
+        }
+        shared.intent.check_alive()?;
+        let (outcome, _) = ended.finish().await?;
+        let receipt = ArtifactReceipt::new(outcome.size, outcome.sha256, outcome.stored.size);
+        let artifact = Artifact {
+            name: slot.name.clone(),
+            key: slot.key.clone(),
+            compression: shared.compression,
+            size: outcome.size,
+            sha256: outcome.sha256,
+            stored: outcome.stored,
+        };
+        let mut state = shared.locked();
+        state.names.insert(slot.name.clone(), Status::Closed);
+        state.finished.push((slot.order, artifact));
+        slot.done = true;
+        Ok(receipt)
+    }
+}
+
+/// The error to report when a capture failed: a source often only echoes what stopped a pipeline.
+pub(crate) fn root_cause(from_source: Error, from_pipeline: Result<()>) -> Error {
+    match from_pipeline {
+        Err(cause) if is_echo(&from_source) => cause,
+        _ => from_source,
+    }
+}
