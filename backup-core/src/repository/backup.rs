@@ -111,7 +111,6 @@ impl BackupRequest {
 
 /// How a backup ended. A failure is an [`Error`]; there is nothing in between.
 #[derive(Debug, Clone, PartialEq)]
-#[must_use]
 pub enum BackupOutcome {
     /// Published.
     Completed(Arc<BackupInfo>),

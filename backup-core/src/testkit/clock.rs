@@ -28,7 +28,7 @@ pub struct VirtualClock(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    auto: watch::Sender<bool>,
+    auto: watch::Sender<Option<Duration>>,
     sleeping: watch::Sender<usize>,
 }
 
@@ -48,7 +48,7 @@ impl VirtualClock {
     pub fn new(start: DateTime<Utc>) -> Self {
         let state =
             State { start, passed: Duration::ZERO, wall_shift: TimeDelta::zero(), sleepers: BTreeMap::new(), activity: 0 };
-        Self(Arc::new(Inner { state: Mutex::new(state), auto: watch::Sender::new(false), sleeping: watch::Sender::new(0) }))
+        Self(Arc::new(Inner { state: Mutex::new(state), auto: watch::Sender::new(None), sleeping: watch::Sender::new(0) }))
     }
 
     /// Lets `duration` pass at once and wakes every sleep that is over then, as after a suspended machine.
@@ -78,7 +78,13 @@ impl VirtualClock {
 
     /// Whether the clock advances itself to the next wake-up when nothing else happens.
     pub fn auto_advance(&self, yes: bool) {
-        self.0.auto.send_replace(yes);
+        self.0.auto.send_replace(yes.then_some(Duration::MAX));
+    }
+
+    /// Like [`VirtualClock::auto_advance`], but only for sleeps of at most `limit`: pauses between tries pass by themselves, while
+    /// deadlines and renewals wait for the test, however long work on other threads takes.
+    pub fn auto_advance_up_to(&self, limit: Duration) {
+        self.0.auto.send_replace(Some(limit));
     }
 
     /// How many sleeps are under way.
@@ -132,7 +138,7 @@ impl Clock for VirtualClock {
         let mut auto = self.0.auto.subscribe();
         let mut seen = None;
         loop {
-            let auto_advance = *auto.borrow_and_update();
+            let auto_advance = auto.borrow_and_update().is_some_and(|limit| duration <= limit);
             tokio::select! {
                 biased;
                 _ = &mut sleep.woken => return,

@@ -24,7 +24,7 @@ pub struct World {
 impl World {
     pub fn new(seed: u64) -> Self {
         let (environment, clock) = test_environment(seed);
-        clock.auto_advance(true);
+        clock.auto_advance_up_to(Duration::from_secs(10));
         let store = SimStore::new(clock.clone());
         let repository =
             Repository::builder(Arc::new(store.clone())).environment(environment).intent_ttl(TTL).grace(GRACE).build();
