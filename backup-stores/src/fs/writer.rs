@@ -52,7 +52,7 @@ impl FsWriter {
         let (its_tree, its_cx) = (Arc::clone(&tree), cx.clone());
         let temp = task::change(cx, move || {
             its_cx.check()?;
-            Temp::create(&its_tree, &its_cx, &owner).map(Arc::new)
+            Temp::create(&its_tree, its_cx.environment().random.next_u64(), &owner).map(Arc::new)
         });
         Ok(Self {
             temp: temp.await?,

@@ -1,7 +1,6 @@
 //! Writers, modes, and keys that do not fit.
 
 use std::os::unix::fs::PermissionsExt;
-use std::task::Poll;
 
 use backup_core::store::{StoreExt, WriteOptions};
 use backup_core::{Bytes, Effect, KeyPrefix, Store};
@@ -84,7 +83,7 @@ async fn a_dropped_write_latches_the_writer() {
     loop {
         piece += 1;
         let mut call = writer.write(Bytes::from(vec![piece; 1024 * 1024]));
-        if let Poll::Pending = poll!(&mut call) {
+        if poll!(&mut call).is_pending() {
             break;
         }
     }
