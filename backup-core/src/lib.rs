@@ -14,6 +14,7 @@ pub mod key;
 pub mod manifest;
 pub mod name;
 pub mod record;
+pub mod retention;
 pub mod revision;
 pub mod source;
 pub mod store;
