@@ -5,6 +5,7 @@
 
 #[allow(dead_code, reason = "the pipeline that calls it lands next")]
 mod codec;
+pub mod compat;
 pub mod context;
 pub mod digest;
 pub mod environment;
