@@ -21,7 +21,7 @@ fn last(count: u32) -> RetentionPolicy {
 #[test]
 fn damaged_ones_fill_no_place_of_a_rule() {
     assert_eq!(kept(&last(2), NOW, &set(&[1, 2, 3, -4, -5])), [2, 3, 4, 5]);
-    assert_eq!(kept(&RetentionPolicy::default().keep_monthly(1), NOW, &set(&[1, 2, -3])), [2, 3]);
+    assert_eq!(kept(&RetentionPolicy::default().keep_weekly(2), NOW, &set(&[2, 9, -16, 23])), [9, 16, 23]);
 }
 
 #[test]
