@@ -174,7 +174,9 @@ impl ToySource {
             Some(LeaksWriter) => std::mem::forget(writer),
             Some(DropsWriter) => drop(writer),
             Some(SwallowsCloseErrors) => drop(writer.close().await),
-            _ => drop(writer.close().await?),
+            _ => {
+                writer.close().await?;
+            }
         }
         Ok(())
     }
