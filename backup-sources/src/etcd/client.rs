@@ -142,7 +142,9 @@ pub(super) fn explain(error: &etcd_client::Error, endpoint: &str, doing: &str) -
     };
     // TLS 1.3 lets a client finish its handshake before the server has judged its certificate; the verdict then sometimes
     // arrives as a mere end of the connection.
-    let hint = match code.name == codes::UNREACHABLE.name && endpoint.starts_with("https://") && says(&["connection closed"]) {
+    let cut_off =
+        says(&["connection closed", "connection reset", "broken pipe", "connection error"]) && !doing.starts_with("receiving");
+    let hint = match endpoint.starts_with("https://") && code.name == codes::UNREACHABLE.name && cut_off {
         true => "; perhaps it wants another client certificate (tls-cert-file, tls-key-file)",
         false => "",
     };
