@@ -1,1 +1,22 @@
-//! Placeholder.
+//! What is backed up: each module is one kind of [`Source`](backup_core::Source), behind a feature of its own.
+//!
+//! | feature | source | what it captures |
+//! |---|---|---|
+//! | `script` | `script::ScriptSource` | the standard output of a command |
+//! | `etcd` | `etcd::EtcdSource` | an etcd 3.4 to 3.7 cluster, as `etcdctl snapshot save` writes it |
+
+#[cfg(any(feature = "etcd", feature = "script"))]
+mod duration;
+#[cfg(feature = "etcd")]
+pub mod etcd;
+#[cfg(any(feature = "etcd", feature = "script"))]
+mod file;
+#[cfg(any(feature = "etcd", feature = "script"))]
+mod process;
+#[cfg(feature = "script")]
+pub mod script;
+#[cfg(any(feature = "etcd", feature = "script"))]
+mod secret;
+
+#[cfg(any(feature = "etcd", feature = "script"))]
+pub use secret::Secret;

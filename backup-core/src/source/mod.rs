@@ -250,7 +250,8 @@ pub struct ArtifactReceipt {
 }
 
 impl ArtifactReceipt {
-    pub(crate) fn new(size: u64, sha256: Digest, stored_size: u64) -> Self {
+    /// A receipt, for a sink of one's own.
+    pub fn new(size: u64, sha256: Digest, stored_size: u64) -> Self {
         Self { size, sha256, stored_size }
     }
 }

@@ -1,0 +1,155 @@
+//! From a backup into a command's standard input, or into a file.
+
+use std::path::PathBuf;
+
+use backup_core::error::codes as core_codes;
+use backup_core::source::ArtifactStream;
+use backup_core::{ArtifactName, BackupReader, Effect, Error, JobContext, RestoreReport, RestoreTarget, Result};
+use futures::StreamExt;
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
+use tokio::process::ChildStdin;
+
+use super::config::{ScriptConfig, check_command};
+use crate::file::{NewFile, check_target};
+use crate::process::{Group, Launch, codes};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    command: Option<Vec<String>>,
+    file: Option<PathBuf>,
+}
+
+enum Into {
+    Command(Vec<String>),
+    File(PathBuf),
+}
+
+pub(super) async fn restore(
+    config: &ScriptConfig,
+    cx: &JobContext,
+    reader: &dyn BackupReader,
+    target: &RestoreTarget,
+) -> Result<RestoreReport> {
+    let into = destination(config, target)?;
+    let name = artifact(config, reader)?;
+    let stream = cx.run(reader.open(cx, &name)).await?;
+    let bytes = match into {
+        _ if target.dry_run => drain(cx, stream).await?,
+        Into::File(path) => to_file(cx, stream, path).await?,
+        Into::Command(argv) => return to_command(config, cx, stream, &argv).await,
+    };
+    Ok(RestoreReport::new(bytes))
+}
+
+fn destination(config: &ScriptConfig, target: &RestoreTarget) -> Result<Into> {
+    let asked: Target = if target.value.is_null() { Target::default() } else { target.parse()? };
+    let refuse = |what: &'static str| Err(Error::new(&core_codes::INPUT_INVALID, what));
+    match (asked.command, asked.file) {
+        (Some(_), Some(_)) => refuse("the restore target names both a command and a file; choose one"),
+        (Some(argv), None) => check_command("the restore target's command", &argv).map(|()| Into::Command(argv)),
+        (None, Some(path)) => check_target(&path).map(|()| Into::File(path)),
+        (None, None) => match &config.restore_command {
+            Some(argv) => Ok(Into::Command(argv.clone())),
+            None => refuse("the restore target names neither a command nor a file, and no restore-command is configured"),
+        },
+    }
+}
+
+/// The configured artifact, or the only one of a backup that was made under another configuration.
+fn artifact(config: &ScriptConfig, reader: &dyn BackupReader) -> Result<ArtifactName> {
+    let mut names = reader.artifacts();
+    if names.contains(&config.artifact) {
+        return Ok(config.artifact.clone());
+    }
+    match (names.pop(), names.is_empty()) {
+        (Some(only), true) => Ok(only),
+        _ => Err(Error::new(&core_codes::INPUT_INVALID, format!("the backup holds no artifact named {}", config.artifact))),
+    }
+}
+
+async fn drain(cx: &JobContext, mut stream: ArtifactStream) -> Result<u64> {
+    let mut bytes = 0_u64;
+    while let Some(data) = cx.run(async { Ok(stream.next().await) }).await? {
+        bytes = bytes.saturating_add(data?.len() as u64);
+    }
+    Ok(bytes)
+}
+
+async fn to_file(cx: &JobContext, mut stream: ArtifactStream, path: PathBuf) -> Result<u64> {
+    let mut file = NewFile::create(cx, &path).await?;
+    while let Some(data) = cx.run(async { Ok(stream.next().await) }).await? {
+        file.write(&data?).await?;
+    }
+    let bytes = file.written();
+    file.publish().await?;
+    Ok(bytes)
+}
+
+async fn to_command(config: &ScriptConfig, cx: &JobContext, stream: ArtifactStream, argv: &[String]) -> Result<RestoreReport> {
+    let mut group = Group::start(
+        cx,
+        &Launch {
+            argv,
+            environment: &config.environment,
+            directory: config.working_directory.as_deref(),
+            feed: true,
+            collect: false,
+            grace: config.grace,
+        },
+    )?;
+    let mut stdin = group.take_stdin()?;
+    let fed = feed(cx, &mut group, stream, &mut stdin).await;
+    let done = match fed {
+        Ok(bytes) => {
+            // Only now: the end of its input tells the command that all of it was good.
+            drop(stdin);
+            group.finish(cx).await.map(|()| bytes)
+        }
+        Err(error) => {
+            // The pipe stays open until the group is dead: no member may take the cut for the end.
+            group.kill().await;
+            drop(stdin);
+            Err(error)
+        }
+    };
+    match done {
+        Ok(bytes) => {
+            let mut report = RestoreReport::new(bytes);
+            if let Some(log) = group.log().text() {
+                report = report.details(serde_json::json!({ "log": log }));
+            }
+            Ok(report)
+        }
+        Err(error) => {
+            group.terminate().await;
+            Err(error.with_effect(Effect::Unknown))
+        }
+    }
+}
+
+async fn feed(cx: &JobContext, group: &mut Group, mut stream: ArtifactStream, stdin: &mut ChildStdin) -> Result<u64> {
+    let mut bytes = 0_u64;
+    while let Some(data) = cx.run(async { Ok(stream.next().await) }).await? {
+        let data = data?;
+        let written = cx
+            .run(async {
+                // A process left behind may hold the pipe open after the command ended, and read nothing.
+                tokio::select! {
+                    biased;
+                    written = stdin.write_all(&data) => Ok(written.is_ok()),
+                    () = group.leader_exited() => Ok(false),
+                }
+            })
+            .await?;
+        if !written {
+            // Its own exit code says more than the broken pipe.
+            group.finish(cx).await?;
+            return Err(group
+                .error(&codes::INPUT_UNREAD, format!("ended after reading at most {bytes} bytes, before the end of its input")));
+        }
+        bytes = bytes.saturating_add(data.len() as u64);
+    }
+    Ok(bytes)
+}
