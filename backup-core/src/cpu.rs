@@ -10,14 +10,20 @@ use crate::error::{Error, Result, codes};
 /// A bounded number of threads for hashing and compression, shared by all jobs of a repository. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct CpuPool {
-    permits: Arc<Semaphore>,
+    /// `None` runs everything where it is called.
+    permits: Option<Arc<Semaphore>>,
     threads: usize,
 }
 
 impl CpuPool {
     /// A pool of `threads` threads.
     pub fn new(threads: NonZeroUsize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(threads.get())), threads: threads.get() }
+        Self { permits: Some(Arc::new(Semaphore::new(threads.get()))), threads: threads.get() }
+    }
+
+    /// No threads: work runs on the caller's, so that a simulation goes the same way each time.
+    pub fn inline() -> Self {
+        Self { permits: None, threads: 1 }
     }
 
     /// How many pieces of work run at the same time.
@@ -30,7 +36,8 @@ impl CpuPool {
     /// # Errors
     /// `internal.error` when `work` panicked or the runtime is shutting down.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let Some(permits) = &self.permits else { return Ok(work()) };
+        let permit = Arc::clone(permits).acquire_owned().await;
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()

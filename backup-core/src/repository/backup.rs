@@ -349,7 +349,8 @@ impl Run<'_> {
             intent.check_alive()?;
             let prefix = naming::own_prefix(&self.request.set, &self.id)?;
             artifacts::remove(self.repository, &cx, &prefix, &sink.keys_outside()).await?;
-            intent.drop_all(&cx).await
+            // The intent goes on naming what may appear yet.
+            if sink.is_unsettled() { Ok(()) } else { intent.drop_all(&cx).await }
         };
         if let Err(left) = cleaned.await {
             self.cx.event(Event::Warning(format!("what backup {} left is the janitor's: {left}", self.id)));

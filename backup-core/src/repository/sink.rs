@@ -14,7 +14,7 @@ use super::taken::is_taken;
 use crate::codec::ChunkEncoder;
 use crate::context::JobContext;
 use crate::digest::Digest;
-use crate::error::{Error, Result, codes};
+use crate::error::{Effect, Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::layout;
 use crate::manifest::{Artifact, Compression};
@@ -57,6 +57,8 @@ struct State {
     finished: Vec<(u64, Artifact)>,
     tasks: Vec<JoinHandle<Result<()>>>,
     external: bool,
+    /// An object was finished with an open answer: it may appear yet.
+    unsettled: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +108,11 @@ impl EngineSink {
     /// True when the source asked for a place to write by itself.
     pub(crate) fn went_external(&self) -> bool {
         self.shared.locked().external
+    }
+
+    /// True when an object of this backup may appear after all is over.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.shared.locked().unsettled
     }
 
     /// Waits for every pipeline task. Afterwards no writer of this backup is left.
@@ -279,7 +286,13 @@ impl ArtifactWriter for SinkWriter {
             shared.intent.announce(IntendedArtifact { key, size: stored.size, sha256: stored.sha256 }).await?;
         }
         shared.intent.check_alive()?;
-        let (outcome, _) = ended.finish().await?;
+        let finished = ended.finish().await;
+        if let Err(error) = &finished
+            && error.effect() != Effect::None
+        {
+            shared.locked().unsettled = true;
+        }
+        let (outcome, _) = finished?;
         let receipt = ArtifactReceipt::new(outcome.size, outcome.sha256, outcome.stored.size);
         let artifact = Artifact {
             name: slot.name.clone(),

@@ -20,6 +20,7 @@ mod fault;
 mod random;
 mod setup;
 mod sim;
+pub mod store_suite;
 
 pub use clock::VirtualClock;
 pub use fault::{Fault, FaultPlan, FaultRule};
@@ -30,4 +31,10 @@ pub use sim::{CrashMode, Op, OpKind, SimStore};
 /// Locks whatever a panicking check left behind: after one the state is still good to look at.
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What a caught panic said.
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a text".into())
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use backup_core::cpu::CpuPool;
 use backup_core::repository::{BackupRequest, Repository};
 use backup_core::source::{ArtifactOptions, BackupReader, Probe, Sink, Source, Summary};
 use backup_core::testkit::{SimStore, VirtualClock, test_environment};
-use backup_core::{ArtifactName, Bytes, JobContext, Result, Revision, SetName, async_trait};
+use backup_core::{ArtifactName, Bytes, Environment, JobContext, Result, Revision, SetName, async_trait};
 use futures::TryStreamExt;
 
 pub const TTL: Duration = Duration::from_secs(3600);
@@ -26,19 +27,23 @@ impl World {
         let (environment, clock) = test_environment(seed);
         clock.auto_advance_up_to(Duration::from_secs(10));
         let store = SimStore::new(clock.clone());
-        let repository =
-            Repository::builder(Arc::new(store.clone())).environment(environment).intent_ttl(TTL).grace(GRACE).build();
+        let repository = repository(&store, environment);
         Self { store, clock, repository, set: SetName::new("test/set").unwrap() }
     }
 
     /// The same store after the process died: nothing remembered, other ids.
     pub fn after_crash(&self, seed: u64) -> Self {
-        let (environment, _) = test_environment(seed ^ 0xdead);
-        let environment = backup_core::Environment::new(self.clock.clone(), environment.random);
-        let store = self.store.restart();
-        let repository =
-            Repository::builder(Arc::new(store.clone())).environment(environment).intent_ttl(TTL).grace(GRACE).build();
-        Self { store, clock: self.clock.clone(), repository, set: self.set.clone() }
+        self.with_store(self.store.restart(), seed ^ 0xdead)
+    }
+
+    /// Another process on the same store, at the same time.
+    pub fn beside(&self, seed: u64) -> Self {
+        self.with_store(self.store.another_process(), seed ^ 0xbeef)
+    }
+
+    fn with_store(&self, store: SimStore, seed: u64) -> Self {
+        let environment = Environment::new(self.clock.clone(), test_environment(seed).0.random);
+        Self { repository: repository(&store, environment), store, clock: self.clock.clone(), set: self.set.clone() }
     }
 
     pub fn cx(&self) -> JobContext {
@@ -87,6 +92,11 @@ impl World {
         };
         self.store.keys().into_iter().filter(|key| !known.contains(key) && !ours(key)).collect()
     }
+}
+
+fn repository(store: &SimStore, environment: Environment) -> Repository {
+    let builder = Repository::builder(Arc::new(store.clone())).environment(environment).cpu(CpuPool::inline());
+    builder.intent_ttl(TTL).grace(GRACE).build()
 }
 
 pub async fn read(cx: &JobContext, backup: &dyn BackupReader, name: &ArtifactName) -> Result<Vec<u8>> {

@@ -18,6 +18,7 @@ mod tests;
 mod tree;
 mod writer;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -75,8 +76,8 @@ impl FsStore {
     }
 
     fn check_writable(&self) -> Result<()> {
-        let cx = JobContext::new(backup_core::Environment::default(), Arc::new(backup_core::event::TracingObserver));
-        match Temp::create(&self.tree, &cx, &Owner::Put).and_then(|temp| temp.remove(&self.tree)) {
+        let random = RandomState::new().build_hasher().finish();
+        match Temp::create(&self.tree, random, &Owner::Put).and_then(|temp| temp.remove(&self.tree)) {
             Err(error) if error.kind() == ErrorKind::NoSpace && error.code().name == "store.no_space" => {
                 tracing::warn!(%error, "the file store is full; backups will fail until something is removed");
                 Ok(())

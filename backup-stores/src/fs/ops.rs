@@ -24,7 +24,13 @@ pub(super) struct FileStat {
 }
 
 /// A directory's identity over time: device, inode, time of birth. An inode number alone is used again.
-pub(super) type DirId = (u32, u32, u64, i64, u32);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct DirId {
+    pub(super) device: (u32, u32),
+    pub(super) inode: u64,
+    /// Seconds since 1970, and nanoseconds.
+    pub(super) born: (i64, u32),
+}
 
 /// One system call each, relative to an open directory. Names are single segments, except in `open_dir`.
 pub(super) trait FsOps: Send + Sync + Debug {
@@ -115,7 +121,11 @@ impl FsOps for RealOps {
     fn dir_id(&self, dir: BorrowedFd<'_>) -> Option<DirId> {
         let stat = fs::statx(dir, "", AtFlags::EMPTY_PATH, StatxFlags::INO | StatxFlags::BTIME).ok()?;
         let born = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
-        born.then_some((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino, stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec))
+        born.then_some(DirId {
+            device: (stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            born: (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec),
+        })
     }
 
     fn sync_dir(&self, dir: BorrowedFd<'_>) -> Sys<()> {

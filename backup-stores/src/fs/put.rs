@@ -11,7 +11,7 @@ pub(super) fn put(tree: &Tree, cx: &JobContext, key: &KeyPath, body: &Bytes, if_
     if if_absent {
         refuse_taken(tree, key)?;
     }
-    let temp = Temp::create(tree, cx, &Owner::Put)?;
+    let temp = Temp::create(tree, cx.environment().random.next_u64(), &Owner::Put)?;
     let stored = store(tree, cx, &temp, key, body, if_absent);
     if stored.as_ref().is_err_and(|error| error.effect() == Effect::None) {
         temp.discard(tree);

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use backup_core::error::codes;
-use backup_core::{Error, JobContext, JobId, Result};
+use backup_core::{Error, JobId, Result};
 use rustix::io::Errno;
 
 use super::error::failed;
@@ -49,8 +49,8 @@ pub(super) struct Temp {
 }
 
 impl Temp {
-    pub(super) fn create(tree: &Tree, cx: &JobContext, owner: &Owner) -> Result<Self> {
-        let random = cx.environment().random.next_u64();
+    /// `random` keeps the names of several processes apart.
+    pub(super) fn create(tree: &Tree, random: u64, owner: &Owner) -> Result<Self> {
         let name = match owner {
             Owner::Put => format!("put.{random:016x}.tmp"),
             Owner::Job(job) => format!("{job}.{}.{random:016x}.tmp", tree.next()),

@@ -19,6 +19,8 @@ use super::path::shown;
 
 /// How many directories are remembered as durable; about 50 KiB.
 const REMEMBERED: usize = 1024;
+/// A directory younger than this is not remembered, but synced again by the next writer.
+const SETTLED_SECONDS: i64 = 2;
 
 /// An open root directory and what is done below it.
 #[derive(Debug)]
@@ -101,7 +103,9 @@ impl Tree {
             if !id.is_some_and(|id| self.is_durable(&id)) {
                 let above = super::path::split(here).0;
                 self.ops.sync_dir(dir.as_fd()).map_err(|errno| failed(errno, "syncing the directory", shown(above)))?;
-                id.map(|id| self.remember(id));
+                if let Some(id) = id {
+                    self.remember(id);
+                }
             }
             dir = Arc::new(child);
         }
@@ -123,6 +127,11 @@ impl Tree {
     }
 
     fn remember(&self, id: DirId) {
+        // An inode removed and used again within one tick of the file system's clock looks the same as before.
+        let now = chrono::Utc::now().timestamp();
+        if now.saturating_sub(id.born.0) < SETTLED_SECONDS {
+            return;
+        }
         let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
         if durable.len() >= REMEMBERED {
             durable.clear();

@@ -25,7 +25,7 @@ const SMALL: usize = 256 * 1024;
 /// The most memory a writer holds, while its caller gives pieces of [`PIECE`] at most.
 pub(super) const MEMORY: u64 = (2 * PIECE + SMALL) as u64;
 /// Write-back starts after so many bytes, so that the last sync finds little left to do.
-const WRITE_BACK: u64 = 32 * 1024 * 1024;
+const WRITE_BACK: u64 = if cfg!(test) { 1024 * 1024 } else { 32 * 1024 * 1024 };
 /// How long removing an unfinished file may take.
 const CLEANUP: Duration = Duration::from_secs(30);
 
@@ -52,7 +52,7 @@ impl FsWriter {
         let (its_tree, its_cx) = (Arc::clone(&tree), cx.clone());
         let temp = task::change(cx, move || {
             its_cx.check()?;
-            Temp::create(&its_tree, &its_cx, &owner).map(Arc::new)
+            Temp::create(&its_tree, its_cx.environment().random.next_u64(), &owner).map(Arc::new)
         });
         Ok(Self {
             temp: temp.await?,

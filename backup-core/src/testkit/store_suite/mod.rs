@@ -1,0 +1,191 @@
+//! The conformance suite of [`Store`]: each promise of the contract as a check that can fail.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use backup_core::testkit::{SimStore, VirtualClock, store_suite, test_environment};
+//! use backup_core::{Environment, Store};
+//!
+//! struct Mine(Environment, Arc<VirtualClock>);
+//!
+//! #[backup_core::async_trait]
+//! impl store_suite::StoreFactory for Mine {
+//!     async fn fresh(&self) -> Arc<dyn Store> {
+//!         Arc::new(SimStore::new(self.1.clone()))
+//!     }
+//!     fn environment(&self) -> Environment {
+//!         self.0.clone()
+//!     }
+//! }
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() {
+//!     let (environment, clock) = test_environment(1);
+//!     store_suite::run(&Mine(environment, clock)).await;
+//! }
+//! ```
+
+mod bench;
+mod cancel;
+mod delete;
+mod list;
+mod put;
+mod race;
+mod read;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::environment::Environment;
+use crate::store::Store;
+use bench::Bench;
+
+/// Makes the stores that the suite runs over.
+#[async_trait]
+pub trait StoreFactory: Send + Sync {
+    /// A store that holds no objects.
+    async fn fresh(&self) -> Arc<dyn Store>;
+
+    /// A second handle of the store that [`StoreFactory::fresh`] made last, as a new process would open it. `None` skips the
+    /// checks that need one.
+    async fn reopen(&self) -> Option<Arc<dyn Store>> {
+        None
+    }
+
+    /// How many unfinished writes lie in the store that [`StoreFactory::fresh`] made last, looked up behind the store's back.
+    /// `None` leaves out that part of the checks.
+    async fn unfinished(&self) -> Option<usize> {
+        None
+    }
+
+    /// The clock and random numbers that the job contexts of the suite carry.
+    ///
+    /// Its wall clock shall be within ten minutes of the one that dates the store's unfinished writes.
+    fn environment(&self) -> Environment {
+        Environment::default()
+    }
+
+    /// Whether both `a` and `a/b` can exist. A plain file tree cannot do that; it must then refuse the second aloud.
+    fn objects_below_objects(&self) -> bool {
+        true
+    }
+}
+
+/// One promise and its check.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Check {
+    /// The check's name.
+    pub name: &'static str,
+    run: for<'a> fn(Bench<'a>) -> BoxFuture<'a, ()>,
+}
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Check").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A promise that was broken.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The check's name.
+    pub check: &'static str,
+    /// What was seen.
+    pub message: String,
+}
+
+/// How long a check may take by the runtime's clock before it counts as hung.
+const LIMIT: Duration = Duration::from_secs(300);
+
+macro_rules! checks {
+    ($($module:ident::$name:ident),* $(,)?) => {
+        &[$(Check { name: stringify!($name), run: |bench| Box::pin($module::$name(bench)) }),*]
+    };
+}
+
+/// Every check, in the order in which [`run`] makes them.
+pub fn checks() -> &'static [Check] {
+    checks![
+        put::what_is_put_is_read_back,
+        put::put_if_absent_never_replaces,
+        put::odd_keys_are_kept_apart,
+        put::objects_below_objects,
+        put::locked_objects_are_not_removed,
+        writer::a_writer_is_invisible_until_finished,
+        writer::written_bytes_are_the_object,
+        writer::a_writer_with_if_absent_never_replaces,
+        writer::abort_leaves_nothing,
+        writer::writers_are_independent,
+        writer::a_dropped_write_latches_the_writer,
+        writer::what_is_finished_is_there_for_a_new_process,
+        race::one_of_many_racing_puts_wins,
+        race::one_of_many_racing_writers_wins,
+        read::ranges_are_cut_at_the_end,
+        read::what_is_missing_is_not_found,
+        read::a_body_outlives_its_store_handle,
+        read::a_body_is_whole_or_an_error_when_the_object_is_deleted,
+        list::listings_are_in_byte_order,
+        list::a_prefix_ends_at_a_segment,
+        list::listings_start_after_a_key,
+        list::long_listings_are_whole,
+        delete::delete_says_what_it_did,
+        cancel::a_cancelled_job_has_no_effect,
+        cancel::an_expired_job_has_no_effect,
+        cancel::a_writer_can_be_aborted_after_a_cancel,
+        sweep::sweep_removes_old_left_overs,
+        sweep::sweep_keeps_what_has_an_owner_or_is_young,
+        sweep::sweep_never_touches_objects,
+    ]
+}
+
+/// Makes every check over a fresh store each and says which promises are broken.
+pub async fn failures(factory: &dyn StoreFactory) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    for check in checks() {
+        failures.extend(attempt(check, factory).await);
+    }
+    failures
+}
+
+/// Makes every check over a fresh store each. Needs a tokio runtime with real time.
+///
+/// # Panics
+/// At the end, naming every broken promise.
+pub async fn run(factory: &dyn StoreFactory) {
+    report(&failures(factory).await);
+}
+
+/// Makes one check.
+///
+/// # Panics
+/// When the promise is broken, or when there is no check of that name.
+pub async fn run_one(name: &str, factory: &dyn StoreFactory) {
+    let check = checks().iter().find(|check| check.name == name).unwrap_or_else(|| panic!("no check is called {name}"));
+    let failure = attempt(check, factory).await;
+    report(failure.as_slice());
+}
+
+async fn attempt(check: &Check, factory: &dyn StoreFactory) -> Option<Failure> {
+    let work = async { (check.run)(Bench::new(factory).await).await };
+    let failed = |message: String| Some(Failure { check: check.name, message });
+    match tokio::time::timeout(LIMIT, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(panic)) => failed(super::panic_text(&*panic)),
+        Err(_) => failed(format!("no end after {LIMIT:?}")),
+    }
+}
+
+fn report(failures: &[Failure]) {
+    let lines: Vec<_> = failures.iter().map(|failure| format!("\n  {}: {}", failure.check, failure.message)).collect();
+    assert!(failures.is_empty(), "the store breaks {} promises:{}", failures.len(), lines.concat());
+}
