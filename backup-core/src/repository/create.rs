@@ -13,6 +13,7 @@ use crate::store::{PutOptions, Store, StoreExt};
 
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_secs(30);
 
 /// How a create ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +47,8 @@ pub(crate) async fn create(
             Err(_) => {}
         }
         unsettled = true;
-        match store.get_opt(cx, key, MAX_RECORD).await {
+        // The put may have eaten all the time there was, and a cancel does not undo it: looking has time of its own.
+        match store.get_opt(&cx.for_cleanup(LOOK), key, MAX_RECORD).await {
             Ok(Some(found)) if found == *bytes => return Ok(Creation::Created),
             Ok(Some(found)) => return Ok(Creation::Taken(found)),
             // Absent after an open answer: it did not land, or not yet. The same put again is harmless: it creates or conflicts.

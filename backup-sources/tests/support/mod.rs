@@ -8,6 +8,11 @@
     reason = "each test file uses a part"
 )]
 
+#[cfg(feature = "etcd")]
+pub mod etcd;
+#[cfg(feature = "etcd")]
+pub mod proxy;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -1,0 +1,1 @@
+//! Nothing: these packages only pin a version of the etcd server.
