@@ -5,6 +5,7 @@
 
 pub mod budget;
 mod codec;
+pub mod compat;
 pub mod context;
 pub mod cpu;
 pub mod digest;
@@ -20,6 +21,7 @@ pub mod naming;
 mod pipeline;
 pub mod record;
 pub mod repository;
+pub mod retention;
 pub mod revision;
 pub mod source;
 pub mod store;

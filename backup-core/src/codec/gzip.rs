@@ -70,12 +70,12 @@ impl GzipEncoder {
 
     /// No name, no time (the same input gives the same file), operating system unknown.
     pub(super) fn head(&self) -> Bytes {
-        let effort = match self.level {
+        let extra_flags = match self.level {
             1 => 4,
             9 => 2,
             _ => 0,
         };
-        Bytes::copy_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, effort, 255])
+        Bytes::copy_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, extra_flags, 255])
     }
 
     pub(super) fn encode(&self, window: &[u8], chunk: &[u8]) -> Result<EncodedChunk> {

@@ -73,6 +73,15 @@ fn gzip_output_is_at_most_2_percent_larger_than_that_of_pigz() {
     assert!(ours.len() * 100 <= theirs.len() * 102, "{} bytes, pigz has {}", ours.len(), theirs.len());
 }
 
+#[test]
+fn small_gzip_chunks_find_matches_in_the_chunk_before() {
+    // Noise repeats itself only over the border of the chunks.
+    let data = noise(20_000).repeat(10);
+    let file = encode_in(Compression::Gzip, None, &data, &[20_000]);
+    assert!(file.len() < 25_000, "{} bytes", file.len());
+    assert_eq!(filter("gunzip", &["-c"], &file).unwrap_or_else(|| data.clone()), data);
+}
+
 #[cfg(feature = "zstd")]
 #[test]
 fn zstd_reads_it_and_is_read() {
