@@ -48,7 +48,7 @@ pub(super) async fn run(session: &Session, path: &Path) -> Result<(), Failure> {
     let backup = outcome.backup();
     step.done(&format!("{}, stored as {} of tar.gz", backup.id, text::size(backup.stored_size)));
     if let BackupOutcome::CompletedWithWarnings(_, warnings) = &outcome {
-        warnings.iter().for_each(|warning| session.ui.line(&format!("    warning: {warning}")));
+        session.ui.warnings(warnings);
     }
 
     let cx = repository.context();

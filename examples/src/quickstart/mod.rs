@@ -1,13 +1,15 @@
 //! The program `quickstart`: something real is backed up, proven and restored, in front of your eyes.
 //!
-//! [`directory`] backs up a directory through `tar`, [`cluster`] an etcd that it starts for the purpose. Both read top-down
+//! `directory` backs up a directory through `tar`, `cluster` an etcd that it starts for the purpose. Both read top-down
 //! as a list of steps, each a call of the library.
 
 mod arguments;
+#[cfg(feature = "demo-etcd")]
 mod cluster;
 mod directory;
 mod failure;
 mod interrupt;
+#[cfg(feature = "demo-etcd")]
 mod outside;
 mod scratch;
 mod session;
@@ -31,7 +33,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Ok(Arguments::Directory(path)) => run(async |session| directory::run(session, &path).await),
-        Ok(Arguments::Cluster) => run(cluster::run),
+        Ok(Arguments::Cluster) => demonstrate_cluster(),
         Err(failure) => Err(failure),
     };
     match result {
@@ -41,6 +43,16 @@ pub fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+#[cfg(feature = "demo-etcd")]
+fn demonstrate_cluster() -> Result<(), Failure> {
+    run(cluster::run)
+}
+
+#[cfg(not(feature = "demo-etcd"))]
+fn demonstrate_cluster() -> Result<(), Failure> {
+    Err(Failure::new("this quickstart was built without etcd").advise("run: make demo\nor back up a directory: quickstart PATH"))
 }
 
 fn run(steps: impl AsyncFnOnce(&Session) -> Result<(), Failure>) -> Result<(), Failure> {

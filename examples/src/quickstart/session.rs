@@ -61,6 +61,7 @@ impl Session {
     }
 
     /// Runs a step that can be dropped in the middle.
+    #[cfg(feature = "demo-etcd")]
     pub(super) async fn step<T>(
         &self,
         name: &'static str,

@@ -44,6 +44,11 @@ impl Ui {
         say(line);
     }
 
+    /// What somebody should know about the step before.
+    pub(super) fn warnings(&self, warnings: &[String]) {
+        warnings.iter().for_each(|warning| say(&format!("{}warning: {warning}", " ".repeat(NAME + 5))));
+    }
+
     /// Begins a step.
     pub(super) fn step(&self, name: &'static str) -> Step {
         let bar = self.terminal.then(|| {
@@ -81,14 +86,15 @@ impl Step {
         }
     }
 
-    /// Ends it well. Further lines stand below the first.
+    /// Ends it well.
     pub(super) fn done(self, result: &str) {
         let took = self.started.elapsed();
         let took = if took >= Duration::from_millis(50) { format!(", {}", text::time(took)) } else { String::new() };
         self.end("✓", "32", &format!("{result}{took}"));
     }
 
-    /// Ends it with a result that takes several lines.
+    /// Ends it well with a result that takes several lines.
+    #[cfg(feature = "demo-etcd")]
     pub(super) fn done_lines(self, lines: &[String]) {
         let indent = format!("\n{}", " ".repeat(NAME + 5));
         self.end("✓", "32", &lines.join(&indent));
