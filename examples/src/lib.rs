@@ -1,0 +1,3 @@
+//! What the programs of this folder are made of.
+
+pub mod quickstart;
