@@ -86,7 +86,8 @@ async fn the_newest_good_backup_is_never_removed_also_when_a_damaged_one_is_newe
     let report = world.repository.verify(&world.cx(), &world.set, &all[2], VerifyLevel::Digest, None).await.unwrap();
     assert!(!report.is_good());
     let plan = world.repository.plan(&world.cx(), &world.set, &keep_last(1)).await.unwrap();
-    world.repository.prune(&world.cx(), &world.set, &plan).await.unwrap();
+    let report = world.repository.prune(&world.cx(), &world.set, &plan).await.unwrap();
+    assert_eq!(report.removed, [all[0].clone()]);
     assert!(ids(&world).await.contains(&all[1]), "the newest good one was removed");
     assert_eq!(world.repository.latest(&world.cx(), &world.set).await.unwrap().unwrap().id, all[1]);
     let error = world.repository.delete(&world.cx(), &world.set, &all[1]).await.unwrap_err();
