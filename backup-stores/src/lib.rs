@@ -2,7 +2,7 @@
 //!
 //! | feature | store |
 //! |---|---|
-//! | `fs` | [`fs::FsStore`](https://docs.rs/backup-stores): a directory of a local file system |
+//! | `fs` | `fs::FsStore`: a directory of a local file system |
 
 #[cfg(feature = "fs")]
 pub mod fs;

@@ -18,23 +18,24 @@
 mod clock;
 mod fault;
 mod random;
+mod reader;
 mod setup;
 mod sim;
+mod sink;
+pub mod source_suite;
 pub mod store_suite;
+mod suite;
 
 pub use clock::VirtualClock;
 pub use fault::{Fault, FaultPlan, FaultRule};
 pub use random::SeededRandom;
+pub use reader::MemoryReader;
 pub use setup::{RecordingObserver, START, test_context, test_environment};
 pub use sim::{CrashMode, Op, OpKind, SimStore};
+pub use sink::{RecordedArtifact, RecordingSink};
+pub use suite::Failure;
 
 /// Locks whatever a panicking check left behind: after one the state is still good to look at.
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// What a caught panic said.
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a text".into())
 }

@@ -43,7 +43,8 @@ pub(super) trait FsOps: Send + Sync + Debug {
     /// Creates a file for writing; it must not exist.
     fn create(&self, dir: BorrowedFd<'_>, name: &str) -> Sys<OwnedFd>;
     fn write(&self, file: BorrowedFd<'_>, data: &[u8]) -> Sys<usize>;
-    fn sync_data(&self, file: BorrowedFd<'_>) -> Sys<()>;
+    /// Starts writing to the disk what was written to `file` so far, and gives back the memory of what is there already.
+    fn start_write_back(&self, file: BorrowedFd<'_>);
     fn sync_file(&self, file: BorrowedFd<'_>) -> Sys<()>;
     /// Opens a file for reading from start to end.
     fn open(&self, dir: BorrowedFd<'_>, name: &str) -> Sys<OwnedFd>;
@@ -141,8 +142,10 @@ impl FsOps for RealOps {
         retry_on_intr(|| io::write(file, data))
     }
 
-    fn sync_data(&self, file: BorrowedFd<'_>) -> Sys<()> {
-        retry_on_intr(|| fs::fdatasync(file))
+    fn start_write_back(&self, file: BorrowedFd<'_>) {
+        // Linux starts the write-back of dirty pages before it drops the clean ones, and waits for none: what
+        // `sync_file_range` would do. Advice only; an error of the disk is told by the fsync at the end.
+        let _ = fs::fadvise(file, 0, None, Advice::DontNeed);
     }
 
     fn sync_file(&self, file: BorrowedFd<'_>) -> Sys<()> {

@@ -11,7 +11,6 @@ use backup_core::{Bytes, Effect, Error, JobContext, ObjectMeta, ObjectWriter, Re
 use bytes::BytesMut;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::error::failed;
 use super::path::KeyPath;
 use super::publish::publish;
 use super::task;
@@ -25,7 +24,7 @@ const SMALL: usize = 256 * 1024;
 /// The most memory a writer holds, while its caller gives pieces of [`PIECE`] at most.
 pub(super) const MEMORY: u64 = (2 * PIECE + SMALL) as u64;
 /// Write-back starts after so many bytes, so that the last sync finds little left to do.
-const WRITE_BACK: u64 = if cfg!(test) { 1024 * 1024 } else { 32 * 1024 * 1024 };
+const WRITE_BACK: u64 = if cfg!(test) { 1024 * 1024 } else { 8 * 1024 * 1024 };
 /// How long removing an unfinished file may take.
 const CLEANUP: Duration = Duration::from_secs(30);
 
@@ -93,41 +92,25 @@ impl FsWriter {
 
     /// Hands `data` to a thread, once the thread before has ended.
     async fn append(&mut self, data: Bytes) -> Result<()> {
-        self.appended().await?;
-        self.start_write_back().await?;
+        ended(&self.cx, &mut self.append).await?;
+        self.start_write_back();
         self.dirty += data.len() as u64;
         let (tree, temp) = (Arc::clone(&self.tree), Arc::clone(&self.temp));
         self.append = Some(spawn_blocking(move || temp.write_all(&tree, &data)));
         Ok(())
     }
 
-    async fn appended(&mut self) -> Result<()> {
-        match self.append.take() {
-            Some(task) => task::wait(&self.cx, task).await,
-            None => Ok(()),
-        }
-    }
-
     /// Starts a write-back when one is due; never two, and never waits for a slow disk: the kernel slows us down there.
-    async fn start_write_back(&mut self) -> Result<()> {
+    fn start_write_back(&mut self) {
         if self.dirty < WRITE_BACK || self.write_back.as_ref().is_some_and(|task| !task.is_finished()) {
-            return Ok(());
+            return;
         }
-        self.written_back().await?;
         self.dirty = 0;
         let (tree, temp) = (Arc::clone(&self.tree), Arc::clone(&self.temp));
         self.write_back = Some(spawn_blocking(move || {
-            tree.ops.sync_data(temp.file.as_fd()).map_err(|errno| failed(errno, "syncing", &temp.path()))
+            tree.ops.start_write_back(temp.file.as_fd());
+            Ok(())
         }));
-        Ok(())
-    }
-
-    /// Its error counts like that of a write: the kernel reports a lost page once, and this was the call that was told.
-    async fn written_back(&mut self) -> Result<()> {
-        match self.write_back.take() {
-            Some(task) => task::wait(&self.cx, task).await,
-            None => Ok(()),
-        }
     }
 
     async fn complete(&mut self) -> Result<ObjectMeta> {
@@ -135,8 +118,8 @@ impl FsWriter {
             return Err(used_after_error(&self.key));
         }
         self.append_collected().await?;
-        self.appended().await?;
-        self.written_back().await?;
+        ended(&self.cx, &mut self.append).await?;
+        ended(&self.cx, &mut self.write_back).await?;
         let (tree, temp, cx) = (Arc::clone(&self.tree), Arc::clone(&self.temp), self.cx.clone());
         let (key, size, if_absent) = (self.key.clone(), self.size, self.if_absent);
         let finish = move || {
@@ -151,6 +134,14 @@ impl FsWriter {
     async fn discard(&self) -> Result<()> {
         let (tree, temp) = (Arc::clone(&self.tree), Arc::clone(&self.temp));
         task::change(&self.cx.for_cleanup(CLEANUP), move || temp.remove(&tree)).await
+    }
+}
+
+/// Waits for a task, if there is one.
+async fn ended(cx: &JobContext, task: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {
+    match task.take() {
+        Some(task) => task::wait(cx, task).await,
+        None => Ok(()),
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Fault {
     /// The operation stands still for so long on the store's clock before it takes effect, and no cancel reaches it: a
     /// process that was suspended past every lease.
     SleepPast(Duration),
+    /// Never answers and never takes effect: the call ends with the job's cancel or deadline, effect `unknown`.
+    Hang,
     /// The body of a read breaks off after so many bytes, with an error item.
     ShortRead(u64),
     /// Rogue: the body of a read ends after so many bytes as if it were whole.
@@ -54,7 +56,9 @@ impl Fault {
     pub fn suits(self, kind: OpKind) -> bool {
         use OpKind::{Abort, Delete, Finish, Put, Read, Sweep, Write};
         match self {
-            Self::ErrorBefore(_) | Self::Throttle | Self::SleepPast(_) | Self::ErrorAfterEffect | Self::Timeout => true,
+            Self::ErrorBefore(_) | Self::Throttle | Self::SleepPast(_) | Self::ErrorAfterEffect | Self::Timeout | Self::Hang => {
+                true
+            }
             Self::LateEffect(_) => matches!(kind, Put | Write | Finish | Abort | Delete | Sweep),
             Self::ShortRead(_) | Self::SilentShortRead(_) | Self::FlipBitRead { .. } => kind == Read,
             Self::LostUpdate | Self::ListLag(_) => matches!(kind, Put | Finish | Delete),

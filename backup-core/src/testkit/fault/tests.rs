@@ -178,3 +178,16 @@ async fn a_fault_that_never_happened_is_reported() {
     let text = *panic.unwrap_err().downcast::<String>().unwrap();
     assert!(text.contains("Throttle"), "{text}");
 }
+
+#[tokio::test]
+async fn a_hanging_call_ends_with_its_job_only() {
+    let (store, cx, clock) = sim();
+    store.set_faults(one(FaultRule::new(Fault::Hang)));
+    let limited = cx.with_limit(Duration::from_secs(30));
+    let caller = store.clone();
+    let task = tokio::spawn(async move { put(&caller, &limited, "a").await });
+    clock.wait_for_sleepers(1).await;
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(outcome(&task.await.unwrap().unwrap_err()), ("job.deadline", Effect::Unknown));
+    assert!(store.keys().is_empty());
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::SimStore;
 use super::state::State;
 use super::trace::{CrashMode, Op, OpKind};
+use crate::context::JobContext;
 use crate::environment::Random;
 use crate::error::{Effect, Error, Result, Retry, codes};
 use crate::testkit::Fault;
@@ -20,12 +21,13 @@ impl SimStore {
     /// Does one operation: `effect` is what it does to the store's machine, in one step.
     pub(super) async fn step<T: Send + 'static>(
         &self,
+        cx: &JobContext,
         kind: OpKind,
         key: &str,
         effect: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let ticket = self.admit(kind, key)?;
-        self.wait(&ticket).await;
+        self.wait(cx, &ticket).await?;
         self.apply(&ticket, key, effect)
     }
 
@@ -47,13 +49,18 @@ impl SimStore {
         })
     }
 
-    pub(super) async fn wait(&self, ticket: &Ticket) {
+    pub(super) async fn wait(&self, cx: &JobContext, ticket: &Ticket) -> Result<()> {
         for _ in 0..ticket.yields {
             tokio::task::yield_now().await;
         }
-        if let Some(Fault::SleepPast(duration)) = ticket.fault {
-            self.shared.clock.sleep(duration).await;
+        match ticket.fault {
+            Some(Fault::SleepPast(duration)) => self.shared.clock.sleep(duration).await,
+            Some(Fault::Hang) => {
+                cx.run(std::future::pending::<Result<()>>()).await.map_err(|error| error.with_effect(Effect::Unknown))?;
+            }
+            _ => {}
         }
+        Ok(())
     }
 
     /// Lets the effect take place, or not, as the ticket says.
@@ -114,10 +121,10 @@ fn take_effect<T: 'static>(
             state.lag(key, before, listings);
             answer
         }
-        // The first was served before, the others change the body of a read.
-        Some(Fault::SleepPast(_) | Fault::ShortRead(_) | Fault::SilentShortRead(_) | Fault::FlipBitRead { .. }) | None => {
-            effect(state)
-        }
+        // Waited for before.
+        Some(Fault::SleepPast(_) | Fault::Hang) => effect(state),
+        // These change the body of a read.
+        Some(Fault::ShortRead(_) | Fault::SilentShortRead(_) | Fault::FlipBitRead { .. }) | None => effect(state),
     }
 }
 

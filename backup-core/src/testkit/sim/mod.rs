@@ -14,6 +14,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use crate::environment::Clock;
+use crate::error::Result;
+use crate::key::ObjectKey;
 use crate::testkit::{FaultPlan, lock};
 use state::State;
 pub use trace::{CrashMode, Op, OpKind};
@@ -150,6 +152,22 @@ impl SimStore {
     /// them.
     pub fn acknowledge_early(&self, yes: bool) {
         self.with(|state| state.durable_at_once = !yes);
+    }
+
+    /// Gives up [`Capabilities::conditional_create`](crate::store::Capabilities::conditional_create): `if_absent` becomes a look
+    /// followed by a write, and others come in between, as with stores that lack a conditional put.
+    pub fn without_conditional_create(&self) {
+        self.with(|state| state.decides_races = false);
+    }
+
+    /// Whether the store itself has to decide `if_absent`; where it cannot, looks and lets others come in between.
+    async fn if_absent(&self, key: &ObjectKey, wanted: bool) -> Result<bool> {
+        if !wanted || self.with(|state| state.decides_races) {
+            return Ok(wanted);
+        }
+        self.with(|state| state.refuse_if_taken(key))?;
+        tokio::task::yield_now().await;
+        Ok(false)
     }
 
     /// Interleaves concurrent operations in another way for each seed: an operation lets others run first now and then.

@@ -16,7 +16,7 @@ impl SimStore {
     pub(super) async fn open_body(&self, cx: &JobContext, key: &ObjectKey, options: ReadOptions) -> Result<ObjectRead> {
         cx.check()?;
         let ticket = self.admit(OpKind::Read, key.as_str())?;
-        self.wait(&ticket).await;
+        self.wait(cx, &ticket).await?;
         let owned = key.clone();
         let open = move |state: &mut super::state::State| {
             let entry = state.get(&owned)?;

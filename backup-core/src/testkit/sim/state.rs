@@ -28,6 +28,7 @@ pub(super) struct State {
     pub(super) listings: u64,
     pub(super) jitter: Option<SeededRandom>,
     pub(super) durable_at_once: bool,
+    pub(super) decides_races: bool,
     pub(super) list_page: usize,
     pub(super) read_piece: usize,
     pub(super) external: Option<String>,
@@ -89,6 +90,7 @@ impl State {
             listings: 0,
             jitter: None,
             durable_at_once: true,
+            decides_races: true,
             list_page: 1000,
             read_piece: 256 << 10,
             external: None,
@@ -129,10 +131,10 @@ impl State {
     /// Creates or replaces an object, in one step.
     pub(super) fn create(&mut self, new: NewObject, now: DateTime<Utc>) -> Result<ObjectMeta> {
         let key = new.key;
+        if new.if_absent {
+            self.refuse_if_taken(&key)?;
+        }
         if let Some(existing) = self.objects.get(&key) {
-            if new.if_absent {
-                return Err(Error::new(&codes::STORE_EXISTS, format!("{key} exists")));
-            }
             existing.refuse_if_locked(&key, now)?;
         }
         let entry = Entry {
@@ -147,6 +149,13 @@ impl State {
         self.ghosts.remove(&key);
         self.objects.insert(key, entry);
         Ok(meta)
+    }
+
+    pub(super) fn refuse_if_taken(&self, key: &ObjectKey) -> Result<()> {
+        match self.objects.contains_key(key) {
+            true => Err(Error::new(&codes::STORE_EXISTS, format!("{key} exists"))),
+            false => Ok(()),
+        }
     }
 
     /// Removes an object; false when it is not there.

@@ -19,14 +19,15 @@ use crate::store::{
 #[async_trait]
 impl Store for SimStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default().conditional_create(true).retention_lock(true)
+        Capabilities::default().conditional_create(self.with(|state| state.decides_races)).retention_lock(true)
     }
 
     async fn put(&self, cx: &JobContext, key: &ObjectKey, body: Bytes, options: PutOptions) -> Result<ObjectMeta> {
         cx.check()?;
-        let new = NewObject { key: key.clone(), bytes: body, if_absent: options.if_absent, retain_until: options.retain_until };
+        let if_absent = self.if_absent(key, options.if_absent).await?;
+        let new = NewObject { key: key.clone(), bytes: body, if_absent, retain_until: options.retain_until };
         let clock = self.shared.clock.clone();
-        self.step(OpKind::Put, key.as_str(), move |state| state.create(new, clock.now())).await
+        self.step(cx, OpKind::Put, key.as_str(), move |state| state.create(new, clock.now())).await
     }
 
     async fn writer(&self, cx: &JobContext, key: &ObjectKey, options: WriteOptions) -> Result<Box<dyn ObjectWriter>> {
@@ -38,7 +39,7 @@ impl Store for SimStore {
             state.unfinished.insert(id, unfinished);
             Ok(id)
         };
-        let id = self.step(OpKind::Open, key.as_str(), open).await?;
+        let id = self.step(cx, OpKind::Open, key.as_str(), open).await?;
         Ok(Box::new(SimWriter::new(self.clone(), cx.clone(), id, key.clone(), options)))
     }
 
@@ -49,7 +50,7 @@ impl Store for SimStore {
     async fn head(&self, cx: &JobContext, key: &ObjectKey) -> Result<ObjectMeta> {
         cx.check()?;
         let owned = key.clone();
-        self.step(OpKind::Head, key.as_str(), move |state| Ok(state.get(&owned)?.meta(&owned))).await
+        self.step(cx, OpKind::Head, key.as_str(), move |state| Ok(state.get(&owned)?.meta(&owned))).await
     }
 
     fn list(&self, cx: &JobContext, prefix: &KeyPrefix, options: ListOptions) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -71,7 +72,7 @@ impl Store for SimStore {
                     let next = (page.len() == state.list_page).then(|| page.last().map(|meta| meta.key.clone()));
                     Ok((page, listing, next))
                 };
-                let (page, listing, next) = store.step(OpKind::List, &text, page).await?;
+                let (page, listing, next) = store.step(&cx, OpKind::List, &text, page).await?;
                 Ok(Some((stream::iter(page).map(Ok), (Some(listing), next))))
             }
         });
@@ -84,7 +85,7 @@ impl Store for SimStore {
         let mut report = DeleteReport::default();
         for key in keys {
             let (clock, owned) = (self.shared.clock.clone(), key.clone());
-            match self.step(OpKind::Delete, key.as_str(), move |state| state.remove(&owned, clock.now())).await {
+            match self.step(cx, OpKind::Delete, key.as_str(), move |state| state.remove(&owned, clock.now())).await {
                 Ok(true) => report.deleted.push(key.clone()),
                 Ok(false) => report.missing.push(key.clone()),
                 Err(error) => report.failed.push((key.clone(), error)),
@@ -100,7 +101,7 @@ impl Store for SimStore {
             state.unfinished.retain(|_, left| left.changed >= options.older_than || options.keep.contains(&left.owner));
             Ok(SweepReport { removed: (before - state.unfinished.len()) as u64, failed: Vec::new() })
         };
-        self.step(OpKind::Sweep, "", sweep).await
+        self.step(cx, OpKind::Sweep, "", sweep).await
     }
 
     fn external_location(&self, prefix: &KeyPrefix) -> Option<ExternalLocation> {

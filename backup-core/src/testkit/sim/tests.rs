@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::error::{Effect, codes};
-use crate::key::{KeyPrefix, ObjectKey};
+use crate::key::KeyPrefix;
 use crate::name::JobId;
 use crate::store::{ObjectWriter, PutOptions, Store, StoreExt, SweepOptions, WriteOptions};
 use crate::testkit::{VirtualClock, test_context, test_environment};
-use crate::{Bytes, JobContext, Result};
+use crate::{Bytes, JobContext};
 
 pub(in crate::testkit) fn sim() -> (SimStore, JobContext, Arc<VirtualClock>) {
     let (environment, clock) = test_environment(1);
@@ -139,4 +139,30 @@ async fn the_trace_says_who_did_what_to_which_key() {
     assert_eq!((trace.len(), store.count(OpKind::Write)), (10, 2));
     let last = Op { process: 1, number: 1, kind: OpKind::Put, key: "c".into() };
     assert_eq!(trace.last(), Some(&last));
+}
+
+#[tokio::test]
+async fn without_conditional_create_racing_puts_both_win() {
+    let (store, cx, _) = sim();
+    store.without_conditional_create();
+    let both = futures::join!(put(&store, &cx, "a", "x"), put(&store, &cx, "a", "y"));
+    assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
+    assert!(put(&store, &cx, "a", "z").await.is_err(), "who looks later sees it");
+    assert!(!store.capabilities().conditional_create);
+}
+
+#[tokio::test]
+async fn a_machine_crash_keeps_a_late_effect_from_arriving_and_a_process_crash_does_not() {
+    use crate::testkit::{Fault, FaultRule};
+    for machine in [true, false] {
+        let (store, cx, clock) = sim();
+        store.set_faults(FaultPlan::seeded(1).rule(FaultRule::new(Fault::LateEffect(Duration::from_secs(9)))));
+        put(&store, &cx, "a", "x").await.unwrap_err();
+        if machine {
+            store.crash();
+        }
+        let store = store.restart();
+        clock.advance(Duration::from_secs(9));
+        assert_eq!(store.keys().is_empty(), machine);
+    }
 }

@@ -36,7 +36,7 @@ impl SimWriter {
             unfinished.changed = clock.now();
             Ok(())
         };
-        self.store.step(OpKind::Write, self.key.as_str(), append).await
+        self.store.step(&self.cx, OpKind::Write, self.key.as_str(), append).await
     }
 
     async fn publish(&self) -> Result<ObjectMeta> {
@@ -45,12 +45,13 @@ impl SimWriter {
         }
         self.cx.check()?;
         let (id, clock) = (self.id, self.store.shared.clock.clone());
-        let (key, if_absent, retain_until) = (self.key.clone(), self.options.if_absent, self.options.retain_until);
+        let if_absent = self.store.if_absent(&self.key, self.options.if_absent).await?;
+        let (key, retain_until) = (self.key.clone(), self.options.retain_until);
         let finish = move |state: &mut State| {
             let unfinished = state.unfinished.remove(&id).ok_or_else(|| swept(&key))?;
             state.create(NewObject { key, bytes: unfinished.data.freeze(), if_absent, retain_until }, clock.now())
         };
-        self.store.step(OpKind::Finish, self.key.as_str(), finish).await
+        self.store.step(&self.cx, OpKind::Finish, self.key.as_str(), finish).await
     }
 
     /// Removes what was written, unless this writer's process is dead: a dead one cleans nothing up.
@@ -88,7 +89,7 @@ impl ObjectWriter for SimWriter {
             state.unfinished.remove(&id);
             Ok(())
         };
-        self.store.step(OpKind::Abort, self.key.as_str(), remove).await
+        self.store.step(&self.cx, OpKind::Abort, self.key.as_str(), remove).await
     }
 }
 

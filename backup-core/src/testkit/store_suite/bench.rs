@@ -5,20 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 
+pub(super) use super::super::suite::{promise, skipped};
 use super::StoreFactory;
 use crate::context::JobContext;
 use crate::error::{Code, Effect, Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::store::{ListOptions, ObjectMeta, ObjectWriter, PutOptions, ReadOptions, Store, StoreExt, WriteOptions};
 use crate::testkit::{SeededRandom, test_context};
-
-/// Fails the check unless the condition holds.
-macro_rules! promise {
-    ($condition:expr, $($text:tt)+) => {
-        assert!($condition, $($text)+)
-    };
-}
-pub(super) use promise;
 
 pub(super) struct Bench<'a> {
     pub(super) factory: &'a dyn StoreFactory,
@@ -131,8 +124,4 @@ pub(super) fn refused<T>(result: Result<T>, code: &Code, what: &str) -> Error {
             error
         }
     }
-}
-
-pub(super) fn skipped(check: &str, why: &str) {
-    println!("SKIPPED: {check}: {why}");
 }

@@ -73,4 +73,5 @@ pub(super) async fn a_writer_can_be_aborted_after_a_cancel(bench: Bench<'_>) {
     cx.cancel_token().cancel();
     refused(writer.finish().await, &codes::JOB_CANCELLED, "finish after a cancel");
     bench.absent(&name, "after a finish in a cancelled job").await;
+    bench.unfinished(0, "after a finish that says that nothing happened").await;
 }

@@ -36,16 +36,14 @@ mod sweep;
 mod tests;
 mod writer;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::environment::Environment;
 use crate::store::Store;
+use crate::testkit::suite::{self, Failure};
 use bench::Bench;
 
 /// Makes the stores that the suite runs over.
@@ -93,19 +91,6 @@ impl std::fmt::Debug for Check {
         f.debug_struct("Check").field("name", &self.name).finish_non_exhaustive()
     }
 }
-
-/// A promise that was broken.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Failure {
-    /// The check's name.
-    pub check: &'static str,
-    /// What was seen.
-    pub message: String,
-}
-
-/// How long a check may take by the runtime's clock before it counts as hung.
-const LIMIT: Duration = Duration::from_secs(300);
 
 macro_rules! checks {
     ($($module:ident::$name:ident),* $(,)?) => {
@@ -162,7 +147,7 @@ pub async fn failures(factory: &dyn StoreFactory) -> Vec<Failure> {
 /// # Panics
 /// At the end, naming every broken promise.
 pub async fn run(factory: &dyn StoreFactory) {
-    report(&failures(factory).await);
+    suite::report("store", &failures(factory).await);
 }
 
 /// Makes one check.
@@ -172,20 +157,9 @@ pub async fn run(factory: &dyn StoreFactory) {
 pub async fn run_one(name: &str, factory: &dyn StoreFactory) {
     let check = checks().iter().find(|check| check.name == name).unwrap_or_else(|| panic!("no check is called {name}"));
     let failure = attempt(check, factory).await;
-    report(failure.as_slice());
+    suite::report("store", failure.as_slice());
 }
 
 async fn attempt(check: &Check, factory: &dyn StoreFactory) -> Option<Failure> {
-    let work = async { (check.run)(Bench::new(factory).await).await };
-    let failed = |message: String| Some(Failure { check: check.name, message });
-    match tokio::time::timeout(LIMIT, AssertUnwindSafe(work).catch_unwind()).await {
-        Ok(Ok(())) => None,
-        Ok(Err(panic)) => failed(super::panic_text(&*panic)),
-        Err(_) => failed(format!("no end after {LIMIT:?}")),
-    }
-}
-
-fn report(failures: &[Failure]) {
-    let lines: Vec<_> = failures.iter().map(|failure| format!("\n  {}: {}", failure.check, failure.message)).collect();
-    assert!(failures.is_empty(), "the store breaks {} promises:{}", failures.len(), lines.concat());
+    suite::attempt(check.name, async { (check.run)(Bench::new(factory).await).await }).await
 }

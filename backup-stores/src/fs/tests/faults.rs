@@ -27,7 +27,7 @@ const KEY: &str = "a/b/k";
 type Running<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 type Operation = for<'a> fn(&'a FsStore) -> Running<'a>;
 
-/// Two pieces of 1 MiB, so that write-back (every 1 MiB in tests) starts exactly once.
+/// Two pieces of 1 MiB.
 fn body() -> Bytes {
     static BODY: LazyLock<Bytes> = LazyLock::new(|| (0..2 * 1024 * 1024u32).map(|n| (n % 251) as u8).collect());
     BODY.clone()

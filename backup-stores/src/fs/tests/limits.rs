@@ -1,5 +1,7 @@
 //! Full disks, read-only places, missing permissions: on real mounts where this process may make them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -78,6 +80,27 @@ async fn a_read_only_mount_can_be_read_and_refuses_the_rest() {
     let report = store.delete(&context(), &[key("a/k")]).await.unwrap();
     assert_eq!(report.failed[0].1.code().name, "store.read_only");
     assert_eq!(list(&store, "").await, ["a/k"]);
+}
+
+#[tokio::test]
+async fn a_directory_without_write_permission_is_said_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FsStore::open(FsConfig::new(dir.path())).unwrap();
+    put(&store, "a/k", b"body").await.unwrap();
+    let closed = dir.path().join("a");
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o500)).unwrap();
+    if std::fs::write(closed.join("probe"), "").is_ok() {
+        return println!("SKIPPED: this process may write anywhere (it runs as root)");
+    }
+    let error = put(&store, "a/l", b"x").await.unwrap_err();
+    let report = store.delete(&context(), &[key("a/k")]).await.unwrap();
+    let listed = list(&store, "").await;
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    for error in [&error, &report.failed[0].1] {
+        assert_eq!((error.code().name, error.effect()), ("store.denied", Effect::None), "{error}");
+    }
+    assert_eq!(listed, ["a/k"]);
+    assert!(unfinished(dir.path()).is_empty());
 }
 
 #[tokio::test]

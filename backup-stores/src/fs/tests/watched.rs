@@ -33,6 +33,7 @@ pub(super) struct State {
     pub(super) log: Vec<(&'static str, String)>,
     pub(super) faults: Vec<Fault>,
     pub(super) fired: usize,
+    pub(super) write_backs: usize,
     /// Directories look so many seconds older.
     pub(super) aged: i64,
     /// Called before each call with its name.
@@ -132,8 +133,9 @@ impl FsOps for Watched {
     fn write(&self, file: BorrowedFd<'_>, data: &[u8]) -> Sys<usize> {
         self.call("write", self.path(file, ""), |short| self.real.write(file, if short { &data[..1] } else { data }))
     }
-    fn sync_data(&self, file: BorrowedFd<'_>) -> Sys<()> {
-        self.call("sync_data", self.path(file, ""), |_| self.real.sync_data(file))
+    fn start_write_back(&self, file: BorrowedFd<'_>) {
+        self.state().write_backs += 1;
+        self.real.start_write_back(file);
     }
     fn sync_file(&self, file: BorrowedFd<'_>) -> Sys<()> {
         self.call("sync_file", self.path(file, ""), |_| self.real.sync_file(file))

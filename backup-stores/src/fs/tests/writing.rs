@@ -6,7 +6,7 @@ use backup_core::store::{StoreExt, WriteOptions};
 use backup_core::{Bytes, Effect, KeyPrefix, Store};
 use futures::poll;
 
-use super::{FsConfig, FsStore, context, get, key, list, new_store, put, unfinished, write};
+use super::{FsConfig, FsStore, context, get, key, list, new_store, put, unfinished, watched, write};
 
 #[tokio::test]
 async fn pieces_of_any_size_arrive_in_order() {
@@ -16,6 +16,20 @@ async fn pieces_of_any_size_arrive_in_order() {
     write(&store, &context(), "k", &pieces).await.unwrap();
     assert!(get(&store, "k").await.unwrap() == pieces.concat());
     assert!(unfinished(dir.path()).is_empty());
+}
+
+#[tokio::test]
+async fn write_back_starts_before_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, watched) = watched::open(dir.path());
+    let cx = context();
+    let mut writer = store.writer(&cx, &key("k"), WriteOptions::new(cx.job().clone())).await.unwrap();
+    for _ in 0..3 {
+        writer.write(Bytes::from(vec![1; 1024 * 1024])).await.unwrap();
+    }
+    writer.finish().await.unwrap();
+    assert!(watched.state().write_backs > 0);
+    assert_eq!(get(&store, "k").await.unwrap().len(), 3 * 1024 * 1024);
 }
 
 #[tokio::test]

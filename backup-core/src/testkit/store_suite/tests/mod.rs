@@ -2,7 +2,10 @@
 
 mod broken;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
+
+use futures::FutureExt;
 
 use super::*;
 use crate::testkit::{Fault, FaultPlan, FaultRule, SimStore, VirtualClock, lock, test_environment};
@@ -85,7 +88,7 @@ async fn a_check_can_be_run_by_its_name_and_its_panic_names_the_promise() {
     run_one("delete_says_what_it_did", &SimFactory::good()).await;
     let factory = SimFactory::broken(Defect::PutOverwrites);
     let failing = AssertUnwindSafe(run_one("put_if_absent_never_replaces", &factory)).catch_unwind().await;
-    let text = crate::testkit::panic_text(&*failing.unwrap_err());
+    let text = suite::panic_text(&*failing.unwrap_err());
     assert!(text.contains("put_if_absent_never_replaces: put with if_absent of a taken key must fail"), "{text}");
 }
 
