@@ -71,6 +71,13 @@ pub enum State {
     Damaged(String),
 }
 
+impl State {
+    /// True for an entry with a readable manifest.
+    pub fn is_published(&self) -> bool {
+        *self == Self::Published
+    }
+}
+
 impl BackupInfo {
     /// Published or adopted, and not found damaged by its last verify.
     pub fn is_good(&self) -> bool {
