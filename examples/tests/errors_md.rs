@@ -1,4 +1,5 @@
 //! `docs/errors.md` lists every error code as the catalogues have it. `UPDATE_DOCS=1` writes the page anew.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -31,9 +32,9 @@ fn catalogues() -> Vec<Catalogue> {
         },
         Catalogue {
             title: "Programs that are run",
-            module: "backup_sources::script::codes",
+            module: "backup_sources::program_codes",
             about: "The source `script`, and every other source that runs a program.",
-            codes: backup_sources::script::codes::ALL,
+            codes: backup_sources::program_codes::ALL,
         },
         #[cfg(feature = "demo-etcd")]
         Catalogue {
