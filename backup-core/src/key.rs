@@ -15,7 +15,7 @@ pub const MAX_SEGMENT_LEN: usize = 240;
 /// The name of an object in a store: slash-separated segments, relative, never leaving the root.
 ///
 /// Each segment has 1 to [`MAX_SEGMENT_LEN`] bytes, is not `.` or `..`, and holds no control character and no backslash;
-/// the whole has at most [`MAX_KEY_LEN`] bytes. Keys order by their bytes.
+/// the whole has at most [`MAX_KEY_LEN`] bytes and does not lie in `.backup/tmp`. Keys order by their bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectKey(String);
@@ -24,6 +24,9 @@ pub struct ObjectKey(String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyPrefix(String);
+
+/// Where stores keep what is unfinished: no object has a key there.
+const UNFINISHED: &str = ".backup/tmp";
 
 /// Checks slash-separated segments; `what` names the thing in the error.
 pub(crate) fn check_segments(what: &str, text: &str) -> Result<()> {
@@ -58,7 +61,18 @@ impl ObjectKey {
     pub fn new(key: impl Into<String>) -> Result<Self> {
         let key = key.into();
         check_segments("object key", &key)?;
+        if Self::is_reserved(&key) {
+            return Err(Error::new(
+                &codes::INPUT_INVALID,
+                format!("object key {key:?} lies in {UNFINISHED}, where stores keep what is unfinished"),
+            ));
+        }
         Ok(Self(key))
+    }
+
+    /// True for `.backup/tmp` and everything below: a store may keep unfinished objects there, for no key leads to them.
+    pub fn is_reserved(path: &str) -> bool {
+        path.strip_prefix(UNFINISHED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The key as text.
@@ -163,7 +177,22 @@ mod tests {
 
     #[test]
     fn keys_that_could_leave_the_root_or_confuse_a_store_are_refused() {
-        for bad in ["", "/a", "a/", "a//b", "..", "a/../b", "./a", "a/.", "a\\b", "a\0b", "a\nb", "a\u{7f}"] {
+        for bad in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "..",
+            "a/../b",
+            "./a",
+            "a/.",
+            "a\\b",
+            "a\0b",
+            "a\nb",
+            "a\u{7f}",
+            ".backup/tmp",
+            ".backup/tmp/x",
+        ] {
             assert!(ObjectKey::new(bad).is_err(), "{bad:?} must be refused");
         }
         assert!(ObjectKey::new("x".repeat(241)).is_err());
@@ -172,7 +201,7 @@ mod tests {
 
     #[test]
     fn odd_but_legal_keys_are_kept_as_they_are() {
-        for good in ["a", "a b/c+d=é", "...", ".backup/sets/x.json", "v1/3.5.1+h2_00_etcd.backup"] {
+        for good in ["a", "a b/c+d=é", "...", ".backup/sets/x.json", ".backup/tmpx", "v1/3.5.1+h2_00_etcd.backup"] {
             assert_eq!(ObjectKey::new(good).unwrap().as_str(), good);
         }
     }

@@ -45,7 +45,8 @@ impl ChunkCheck {
     }
 
     /// Bytes of plaintext.
-    pub(crate) fn len(&self) -> u64 {
+    #[cfg(feature = "zstd")]
+    pub(super) fn len(&self) -> u64 {
         self.len
     }
 }

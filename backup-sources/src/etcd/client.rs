@@ -1,5 +1,6 @@
 //! A client of exactly one member, and what its errors mean.
 
+use std::error::Error as StdError;
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
@@ -112,17 +113,24 @@ mod grpc {
 /// What a client's error means, in words of the field. Neither user nor password is ever part of it.
 pub(super) fn explain(error: &etcd_client::Error, endpoint: &str, doing: &str) -> Error {
     let (code, cause) = match error {
-        etcd_client::Error::GRpcStatus(status) => (i32::from(status.code()), chain(status)),
-        other => (grpc::UNAVAILABLE, chain(other)),
+        etcd_client::Error::GRpcStatus(status) => {
+            (i32::from(status.code()), with_causes(status.message().to_owned(), StdError::source(status)))
+        }
+        // The crate's own error names no source.
+        etcd_client::Error::TransportError(error) => (grpc::UNAVAILABLE, with_causes(error.to_string(), error.source())),
+        other => (grpc::UNAVAILABLE, other.to_string()),
     };
     let cause_lower = cause.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| cause_lower.contains(word));
     // What a member answered has a code of its own; only a broken connection can be about TLS.
     let answered = ![grpc::UNKNOWN, grpc::UNAVAILABLE].contains(&code);
-    let code = if !answered && says(&["certificate", "handshake", "tls", "fatal alert"]) {
+    let code = if !answered && says(&["certificate", "native certs", "handshake", "tls", "fatal alert"]) {
         &codes::TLS
     } else if says(&["invalid user id or password", "user name is empty", "invalid auth token", "user name not found"]) {
         &codes::LOGIN
+    } else if says(&["permission denied"]) {
+        // 3.5 and later answer a snapshot without a status code of its own.
+        &codes::DENIED
     } else {
         match code {
             grpc::UNAUTHENTICATED => &codes::LOGIN,
@@ -132,25 +140,26 @@ pub(super) fn explain(error: &etcd_client::Error, endpoint: &str, doing: &str) -
             _ => &codes::FAILED,
         }
     };
-    Error::new(code, format!("{doing} etcd at {endpoint} failed: {cause}"))
+    // TLS 1.3 lets a client finish its handshake before the server has judged its certificate; the verdict then sometimes
+    // arrives as a mere end of the connection.
+    let cut_off =
+        says(&["connection closed", "connection reset", "broken pipe", "connection error"]) && !doing.starts_with("receiving");
+    let hint = match endpoint.starts_with("https://") && code.name == codes::UNREACHABLE.name && cut_off {
+        true => "; perhaps it wants another client certificate (tls-cert-file, tls-key-file)",
+        false => "",
+    };
+    Error::new(code, format!("{doing} etcd at {endpoint} failed: {cause}{hint}"))
 }
 
-/// The texts of an error and of its causes, each said once.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = match error.downcast_ref::<etcd_client::Error>() {
-        Some(other) => other.to_string(),
-        None => String::new(),
-    };
-    let mut next = Some(error);
-    while let Some(error) = next {
+/// A text and those of its causes, each said once.
+fn with_causes(mut text: String, mut cause: Option<&(dyn StdError + 'static)>) -> String {
+    while let Some(error) = cause {
         let said = error.to_string();
         if !text.contains(&said) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
+            text.push_str(if text.is_empty() { "" } else { ": " });
             text.push_str(&said);
         }
-        next = error.source();
+        cause = error.source();
     }
     text
 }

@@ -28,10 +28,8 @@ pub(super) fn delete(tree: &Tree, cx: &JobContext, keys: &[ObjectKey]) -> Delete
     let mut report = DeleteReport::default();
     let mut dirs: BTreeMap<String, Work> = BTreeMap::new();
     for key in keys {
-        match KeyPath::new(key) {
-            Ok(path) => dirs.entry(path.dir().to_owned()).or_default().unlink.push(path),
-            Err(error) => report.failed.push((key.clone(), error)),
-        }
+        let path = KeyPath::new(key);
+        dirs.entry(path.dir().to_owned()).or_default().unlink.push(path);
     }
     while let Some((path, mut work)) = dirs.pop_last() {
         let dir = match tree.open_dir(&path) {

@@ -10,7 +10,7 @@ use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
 use super::error::failed;
-use super::path::{is_reserved, shown};
+use super::path::shown;
 use super::task;
 use super::tree::Tree;
 
@@ -57,7 +57,7 @@ struct Level {
 impl Walk {
     fn batch(&mut self) -> Result<Vec<ObjectMeta>> {
         if let Some(prefix) = self.prefix.take()
-            && !is_reserved(prefix.as_str())
+            && !ObjectKey::is_reserved(prefix.as_str())
         {
             let path = prefix.as_str().strip_suffix('/').unwrap_or_default();
             match self.tree.open_dir(path) {
@@ -129,7 +129,7 @@ impl Walk {
                 _ => continue,
             };
             let whole = format!("{path}{name}{slash}");
-            if is_reserved(&whole) || !self.wanted(&whole) {
+            if ObjectKey::is_reserved(&whole) || !self.wanted(&whole) {
                 continue;
             }
             if kind == FileType::Directory && KeyPrefix::new(whole.as_str()).is_err() {

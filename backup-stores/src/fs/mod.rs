@@ -98,21 +98,21 @@ impl Store for FsStore {
     }
 
     async fn put(&self, cx: &JobContext, key: &ObjectKey, body: Bytes, options: PutOptions) -> Result<ObjectMeta> {
-        let (tree, key, its_cx) = (Arc::clone(&self.tree), KeyPath::new(key)?, cx.clone());
+        let (tree, key, its_cx) = (Arc::clone(&self.tree), KeyPath::new(key), cx.clone());
         task::change(cx, move || put::put(&tree, &its_cx, &key, &body, options.if_absent)).await
     }
 
     async fn writer(&self, cx: &JobContext, key: &ObjectKey, options: WriteOptions) -> Result<Box<dyn ObjectWriter>> {
-        let writer = writer::FsWriter::open(Arc::clone(&self.tree), cx, KeyPath::new(key)?, options).await?;
+        let writer = writer::FsWriter::open(Arc::clone(&self.tree), cx, KeyPath::new(key), options).await?;
         Ok(Box::new(writer))
     }
 
     async fn read(&self, cx: &JobContext, key: &ObjectKey, options: ReadOptions) -> Result<ObjectRead> {
-        read::read(Arc::clone(&self.tree), cx, KeyPath::new(key)?, options).await
+        read::read(Arc::clone(&self.tree), cx, KeyPath::new(key), options).await
     }
 
     async fn head(&self, cx: &JobContext, key: &ObjectKey) -> Result<ObjectMeta> {
-        let (tree, key) = (Arc::clone(&self.tree), KeyPath::new(key)?);
+        let (tree, key) = (Arc::clone(&self.tree), KeyPath::new(key));
         task::look(cx, move || read::head(&tree, &key)).await
     }
 

@@ -1,9 +1,8 @@
 //! From a key to a directory and a name, and the names that are the store's own.
 
-use backup_core::error::codes;
-use backup_core::{Error, ObjectKey, Result};
+use backup_core::ObjectKey;
 
-/// Unfinished writes live here; no key may.
+/// Unfinished writes live here; no key leads here ([`ObjectKey::is_reserved`]).
 pub(super) const TMP_DIR: &str = ".backup/tmp";
 
 /// The key of an object as a place below the root.
@@ -11,13 +10,8 @@ pub(super) const TMP_DIR: &str = ".backup/tmp";
 pub(super) struct KeyPath(ObjectKey);
 
 impl KeyPath {
-    pub(super) fn new(key: &ObjectKey) -> Result<Self> {
-        if is_reserved(key.as_str()) {
-            let text =
-                format!("the key `{key}` lies in `{TMP_DIR}`, which this store keeps for unfinished writes; choose another");
-            return Err(Error::new(&codes::INPUT_INVALID, text));
-        }
-        Ok(Self(key.clone()))
+    pub(super) fn new(key: &ObjectKey) -> Self {
+        Self(key.clone())
     }
 
     pub(super) fn key(&self) -> &ObjectKey {
@@ -41,10 +35,6 @@ impl KeyPath {
 /// Directory (empty for the root) and last segment.
 pub(super) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
-}
-
-pub(super) fn is_reserved(path: &str) -> bool {
-    path.strip_prefix(TMP_DIR).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// `path` for a message: the root has a name too.

@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! Backs something up, proves it, brings it back: see `quickstart --help`.
+
+fn main() -> std::process::ExitCode {
+    backup_examples::quickstart::main()
+}

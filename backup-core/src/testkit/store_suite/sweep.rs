@@ -54,7 +54,7 @@ pub(super) async fn sweep_keeps_what_has_an_owner_or_is_young(bench: Bench<'_>) 
 
 pub(super) async fn sweep_never_touches_objects(bench: Bench<'_>) {
     // Also not objects whose names look like somebody's temporary files.
-    let names = ["kept/x", "kept/.tmp-x", "kept/x.tmp", "kept/x.part", ".backup/tmp/x", ".tmp/x", "tmp/x", ".uploads/x"];
+    let names = ["kept/x", "kept/.tmp-x", "kept/x.tmp", "kept/x.part", ".backup/tmpx", ".tmp/x", "tmp/x", ".uploads/x"];
     for name in names {
         bench.put(&key(name), name.to_owned()).await;
     }

@@ -110,13 +110,7 @@ async fn keys_that_a_file_system_cannot_hold_are_refused_by_name() {
     let (_dir, store) = new_store();
     put(&store, "object", b"x").await.unwrap();
     put(&store, "dir/k", b"x").await.unwrap();
-    for (name, code) in [
-        ("object/below", "fs.in_the_way"),
-        ("dir", "fs.in_the_way"),
-        ("object", "store.exists"),
-        (".backup/tmp", "input.invalid"),
-        (".backup/tmp/x", "input.invalid"),
-    ] {
+    for (name, code) in [("object/below", "fs.in_the_way"), ("dir", "fs.in_the_way"), ("object", "store.exists")] {
         let error = put(&store, name, b"y").await.unwrap_err();
         assert_eq!((error.code().name, error.effect()), (code, Effect::None), "{error}");
         assert!(error.to_string().contains(name.split('/').next().unwrap()), "{error}");

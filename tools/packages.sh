@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Looks for the system's programs that a purpose needs, and installs the missing ones with apt when run by root on Debian or
+# one of its kin. Otherwise says what to install and ends with 1. Silent when nothing is missing.
+#
+#   tools/packages.sh demo    what `make demo` needs
+#   tools/packages.sh test    what `make test` needs: the same, and the tools that our formats are tested against
+set -euo pipefail
+
+purpose=${1:-}
+missing=()
+
+# need PACKAGE CHECK…: the package is missing unless the check works.
+need() {
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+
+has() { command -v "$1"; }
+# The well-known .proto files, where protoc looks for them: beside itself, or where PROTOC_INCLUDE points.
+has_protos() {
+    local protoc
+    protoc=$(command -v "${PROTOC:-protoc}") || true
+    for include in "${PROTOC_INCLUDE:-}" "$(dirname "$protoc")/../include" /usr/include /usr/local/include; do
+        [ -n "$include" ] && [ -f "$include/google/protobuf/descriptor.proto" ] && return 0
+    done
+    return 1
+}
+has_venv() { python3 -c 'import venv, ensurepip'; }
+
+case $purpose in
+demo | test)
+    need gcc has cc
+    need libc6-dev test -e /usr/include/stdio.h
+    need protobuf-compiler has "${PROTOC:-protoc}"
+    need libprotobuf-dev has_protos
+    need python3-venv has_venv
+    need tar has tar
+    ;;&
+test)
+    need pigz has pigz
+    need zstd has zstd
+    need gzip has gzip
+    need age has age
+    need jq has jq
+    need openssl has openssl
+    need strace has strace
+    need etcd-client has etcdctl
+    ;;
+demo) ;;
+*)
+    echo "usage: tools/packages.sh demo|test" >&2
+    exit 2
+    ;;
+esac
+
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "These are missing (names as in Debian); install them, then try again:" >&2
+    echo "  ${missing[*]}" >&2
+    exit 1
+fi
+if [ "$(id -u)" != 0 ]; then
+    echo "Something is missing; install it with this, then try again:" >&2
+    echo "  sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+fi
+
+echo "Installing with apt: ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >"$log" 2>&1
+}
+# The lists of a fresh machine are empty, and those of an old one name versions that are gone.
+if ! install; then
+    apt-get update -q >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+    install || { cat "$log" >&2; exit 1; }
+fi
