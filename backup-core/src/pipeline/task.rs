@@ -69,7 +69,7 @@ async fn run(
     commands: mpsc::Receiver<Command>,
 ) -> Result<()> {
     let _open = options.open;
-    let moved = move_data(&mut *writer, options.pool, options.memory, options.encoder, commands);
+    let moved = move_data(&mut *writer, options.pool, options.encoder, commands);
     // The token ends the stages wherever they stand: the writer is latched then, and aborted.
     let (outcome, answer, finish) = match cx.run(moved).await {
         Ok(Some(closed)) => closed,
@@ -115,7 +115,6 @@ type Closed = (Outcome, oneshot::Sender<Outcome>, oneshot::Receiver<Finish>);
 async fn move_data(
     writer: &mut dyn ObjectWriter,
     pool: CpuPool,
-    memory: JobMemory,
     encoder: Option<ChunkEncoder>,
     commands: mpsc::Receiver<Command>,
 ) -> Result<Option<Closed>> {
@@ -140,7 +139,7 @@ async fn move_data(
             let (encode_in, to_encode) = mpsc::channel(DEPTH);
             let input = feed(commands, encode_in, Some(plain_in));
             let plain = lanes::hash(pool.clone(), plain);
-            let encode = lanes::encode(pool, encoder, memory, to_encode, stored_in);
+            let encode = lanes::encode(pool, encoder, to_encode, stored_in);
             let (closed, plain, (), (), hash, blocks, ()) =
                 tokio::try_join!(input, plain, encode, fan, stored_hash, block_hashes, write)?;
             (closed, plain, hash, blocks)
