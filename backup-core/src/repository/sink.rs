@@ -55,6 +55,8 @@ struct State {
     opened: u64,
     names: BTreeMap<ArtifactName, Status>,
     finished: Vec<(u64, Artifact)>,
+    /// Keys outside of the prefix that were finished.
+    outside: Vec<ObjectKey>,
     tasks: Vec<JoinHandle<Result<()>>>,
     external: bool,
     /// An object was finished with an open answer: it may appear yet.
@@ -152,9 +154,7 @@ impl EngineSink {
 
     /// The keys outside of the backup's prefix that were finished.
     pub(crate) fn keys_outside(&self) -> Vec<ObjectKey> {
-        let state = self.shared.locked();
-        let outside = |key: &&ObjectKey| key.strip_prefix(&self.shared.prefix).is_none();
-        state.finished.iter().map(|(_, artifact)| &artifact.key).filter(outside).cloned().collect()
+        self.shared.locked().outside.clone()
     }
 }
 
@@ -281,7 +281,8 @@ impl ArtifactWriter for SinkWriter {
         let Self { pipeline, mut slot } = *self;
         let shared = Arc::clone(&slot.shared);
         let ended = pipeline.end().await?;
-        if slot.key.strip_prefix(&shared.prefix).is_none() {
+        let outside = slot.key.strip_prefix(&shared.prefix).is_none();
+        if outside {
             let (key, stored) = (slot.key.clone(), &ended.outcome.stored);
             shared.intent.announce(IntendedArtifact { key, size: stored.size, sha256: stored.sha256 }).await?;
         }
@@ -304,6 +305,7 @@ impl ArtifactWriter for SinkWriter {
         };
         let mut state = shared.locked();
         state.names.insert(slot.name.clone(), Status::Closed);
+        state.outside.extend(outside.then(|| slot.key.clone()));
         state.finished.push((slot.order, artifact));
         slot.done = true;
         Ok(receipt)
