@@ -8,7 +8,7 @@ use super::create::{Creation, create};
 use super::taken::read_all;
 use super::{Repository, artifacts, inventory};
 use crate::context::JobContext;
-use crate::error::{Error, Result, codes};
+use crate::error::{Error, ErrorKind, Result, codes};
 use crate::key::ObjectKey;
 use crate::layout::{self, Place};
 use crate::name::{BackupId, SetName};
@@ -75,7 +75,12 @@ impl Repository {
         let manifest = self.manifest(cx, set, id).await?;
         let mut keys: Vec<_> = artifacts::named(&manifest).into_iter().map(|(key, _)| key).collect();
         if let Some(found) = &manifest.inventory {
-            keys.extend(inventory::read(self, cx, found).await?.into_iter().map(|artifact| artifact.key));
+            match inventory::read(self, cx, found).await {
+                Ok(artifacts) => keys.extend(artifacts.into_iter().map(|artifact| artifact.key)),
+                // As with a damaged manifest: its own prefix is all that can be known.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(keys)
     }
@@ -96,8 +101,7 @@ impl Repository {
         self.store().delete(cx, &[layout::manifest_key(set, id)?]).await?.into_result()?;
         self.catalogue().forget(set, id);
         let removed = artifacts::remove(self, cx, &tombstone.prefix, &tombstone.artifacts).await?;
-        let mut beside = self.keys_under(cx, &Place::Verified.of_set(set)?).await?;
-        beside.retain(|key| Place::Verified.parse_in(set, key).is_some_and(|(of, _)| of == *id));
+        let mut beside = self.verify_records(cx, set, id).await?;
         beside.push(layout::pin_key(set, id)?);
         self.store().delete(cx, &beside).await?.into_result()?;
         self.store().delete(cx, &[layout::tombstone_key(set, id)?]).await?.into_result()?;
