@@ -10,7 +10,7 @@ use crate::codec::ChunkEncoder;
 use crate::context::JobContext;
 use crate::cpu::CpuPool;
 use crate::digest::Digest;
-use crate::error::{Error, Result, codes};
+use crate::error::{Effect, Error, Result, codes};
 use crate::manifest::{BLOCK_SIZE, Stored};
 use crate::store::{ObjectMeta, ObjectWriter};
 
@@ -104,7 +104,8 @@ fn check_size(meta: ObjectMeta, expected: u64) -> Result<ObjectMeta> {
         return Err(Error::new(
             &codes::ARTIFACT_CORRUPT,
             format!("{} has {} bytes in the store after {expected} were written", meta.key, meta.size),
-        ));
+        )
+        .with_effect(Effect::Applied));
     }
     Ok(meta)
 }

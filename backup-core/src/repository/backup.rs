@@ -146,7 +146,8 @@ impl Repository {
     /// # Cancel safety
     /// Cancel the context instead of dropping the future: a dropped one leaves its unfinished objects to the janitor.
     pub async fn backup(&self, cx: &JobContext, source: &dyn Source, request: &BackupRequest) -> Result<BackupOutcome> {
-        self.backup_steps(cx, source, request).await.context(|| format!("backing up {}", request.set))
+        // What goes wrong within is stopped by a cancel of its own: the caller's job may go on with something else.
+        self.backup_steps(&cx.child(), source, request).await.context(|| format!("backing up {}", request.set))
     }
 
     async fn backup_steps(&self, cx: &JobContext, source: &dyn Source, request: &BackupRequest) -> Result<BackupOutcome> {
@@ -204,11 +205,16 @@ impl Run<'_> {
         let sink = self.sink(&probe, encoder, &intent)?;
 
         let captured = self.capture(&sink, &intent).await;
+        let closed = sink.check_closed();
+        if closed.is_err() {
+            // A writer that the source still holds somewhere would keep its task, and us, waiting for ever.
+            self.cx.cancel_token().cancel();
+        }
         let settled = sink.settle().await;
-        let captured = match (captured, settled) {
-            (Ok(summary), Ok(())) => self.manifest(summary, probe, &sink).await,
-            (Err(error), settled) => Err(root_cause(error, settled)),
-            (Ok(_), Err(error)) => Err(error),
+        let captured = match (captured, closed, settled) {
+            (Ok(summary), Ok(()), Ok(())) => self.manifest(summary, probe, &sink).await,
+            (Err(error), _, settled) => Err(root_cause(error, settled)),
+            (Ok(_), Err(error), _) | (Ok(_), Ok(()), Err(error)) => Err(error),
         };
         let manifest = match captured {
             Ok(manifest) => manifest,
@@ -289,7 +295,7 @@ impl Run<'_> {
         if artifacts.is_empty() {
             return Err(Error::new(&codes::SOURCE_FAILED, "the source wrote nothing"));
         }
-        let (artifacts, inventory) = self.inventory(artifacts).await?;
+        let (artifacts, inventory) = self.inventory(artifacts, sink).await?;
         let mut required_features = Vec::new();
         if inventory.is_some() {
             required_features.push("inventory".to_owned());
@@ -325,12 +331,16 @@ impl Run<'_> {
         })
     }
 
-    async fn inventory(&self, artifacts: Vec<Artifact>) -> Result<(Vec<Artifact>, Option<Inventory>)> {
+    async fn inventory(&self, artifacts: Vec<Artifact>, sink: &EngineSink) -> Result<(Vec<Artifact>, Option<Inventory>)> {
         if artifacts.len() <= crate::manifest::MAX_INLINE_ARTIFACTS {
             return Ok((artifacts, None));
         }
         let prefix = naming::own_prefix(&self.request.set, &self.id)?;
-        Ok((Vec::new(), Some(inventory::write(self.repository, self.cx, &prefix, &artifacts).await?)))
+        let written = inventory::write(self.repository, self.cx, &prefix, &artifacts, self.request.retain_until).await;
+        if written.as_ref().is_err_and(|error| error.effect() != crate::Effect::None) {
+            sink.mark_unsettled();
+        }
+        Ok((Vec::new(), Some(written?)))
     }
 
     /// The last look before publishing.

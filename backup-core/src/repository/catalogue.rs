@@ -256,8 +256,8 @@ impl Repository {
         Ok(infos.iter().map(|info| marks.apply(info)).collect())
     }
 
-    /// The published backups of a set that this process knows of, oldest first, without asking the store. Pins and verify records are
-    /// those of the last [`Repository::list`] of nobody: they are not shown here.
+    /// The published backups of a set that this process knows of, oldest first, without asking the store. Pins and outcomes of verifies
+    /// are not known here: `pinned` and `verified` say nothing, and so [`BackupInfo::is_good`] knows only of damaged manifests.
     pub fn cached(&self, set: &SetName) -> Vec<Arc<BackupInfo>> {
         self.catalogue().infos(set)
     }

@@ -59,7 +59,7 @@ struct State {
     outside: Vec<ObjectKey>,
     tasks: Vec<JoinHandle<Result<()>>>,
     external: bool,
-    /// An object was finished with an open answer: it may appear yet.
+    /// An object was finished with an open answer, or behind a dropped `close`: it may appear yet.
     unsettled: bool,
 }
 
@@ -117,6 +117,21 @@ impl EngineSink {
         self.shared.locked().unsettled
     }
 
+    pub(crate) fn mark_unsettled(&self) {
+        self.shared.locked().unsettled = true;
+    }
+
+    /// # Errors
+    /// `source.incomplete` when an artifact is still open.
+    pub(crate) fn check_closed(&self) -> Result<()> {
+        match self.shared.locked().names.iter().find(|(_, status)| matches!(status, Status::Open(_))) {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Error::new(&codes::SOURCE_INCOMPLETE, format!("the source returned while artifact `{name}` was open")))
+            }
+        }
+    }
+
     /// Waits for every pipeline task. Afterwards no writer of this backup is left.
     ///
     /// # Errors
@@ -141,11 +156,12 @@ impl EngineSink {
     /// The finished artifacts, in the order in which they were opened.
     ///
     /// # Errors
-    /// `source.incomplete` when one is still open.
+    /// `source.incomplete` when an object may appear that none of them describes.
     pub(crate) fn take_artifacts(&self) -> Result<Vec<Artifact>> {
         let mut state = self.shared.locked();
-        if let Some((name, _)) = state.names.iter().find(|(_, status)| matches!(status, Status::Open(_))) {
-            return Err(Error::new(&codes::SOURCE_INCOMPLETE, format!("the source returned while artifact `{name}` was open")));
+        if state.unsettled {
+            let why = "the source went on although closing an artifact failed with an open answer, or was dropped half-way";
+            return Err(Error::new(&codes::SOURCE_INCOMPLETE, why));
         }
         let mut finished = std::mem::take(&mut state.finished);
         finished.sort_by_key(|(order, _)| *order);
@@ -216,7 +232,7 @@ impl Sink for EngineSink {
             state.opened += 1;
             state.opened
         };
-        let slot = Slot { shared: Arc::clone(shared), name: name.clone(), key, order, done: false };
+        let slot = Slot { shared: Arc::clone(shared), name: name.clone(), key, order, finishing: false, done: false };
         if let Some(size) = options.size_hint {
             shared.cx.progress().expect(size);
         }
@@ -251,13 +267,17 @@ struct Slot {
     name: ArtifactName,
     key: ObjectKey,
     order: u64,
+    /// The object may become visible at any moment.
+    finishing: bool,
     done: bool,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.done {
-            self.shared.locked().names.remove(&self.name);
+            let mut state = self.shared.locked();
+            state.names.remove(&self.name);
+            state.unsettled |= self.finishing;
         }
     }
 }
@@ -287,12 +307,10 @@ impl ArtifactWriter for SinkWriter {
             shared.intent.announce(IntendedArtifact { key, size: stored.size, sha256: stored.sha256 }).await?;
         }
         shared.intent.check_alive()?;
+        slot.finishing = true;
         let finished = ended.finish().await;
-        if let Err(error) = &finished
-            && error.effect() != Effect::None
-        {
-            shared.locked().unsettled = true;
-        }
+        // With an open answer it may still appear, as behind a call that was dropped here.
+        slot.finishing = finished.as_ref().is_err_and(|error| error.effect() != Effect::None);
         let (outcome, _) = finished?;
         let receipt = ArtifactReceipt::new(outcome.size, outcome.sha256, outcome.stored.size);
         let artifact = Artifact {
