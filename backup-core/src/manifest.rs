@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use crate::digest::{BlockHasher, Digest, Hasher};
 use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
+use crate::layout;
 use crate::name::{ArtifactName, BackupId, JobId, SetName};
-use crate::record::{self, Record};
+use crate::record::{self, Claims, Record};
 use crate::revision::Revision;
 
 /// Bytes of one digest block of stored data.
@@ -207,6 +208,14 @@ pub struct Inventory {
 impl Record for Manifest {
     const FORMAT: &'static str = "backup-manifest";
     const VERSION: u64 = 1;
+}
+
+impl Claims for Manifest {
+    fn check_claims(&self, set: &SetName, id: &BackupId) -> Result<()> {
+        record::check_owner(Self::FORMAT, (&self.set, &self.id), (set, id))?;
+        let inventory = self.inventory.iter().map(|inventory| &inventory.key);
+        layout::check_claims(set, id, &self.prefix, self.artifacts.iter().map(|artifact| &artifact.key).chain(inventory))
+    }
 }
 
 impl Manifest {

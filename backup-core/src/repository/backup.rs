@@ -22,6 +22,7 @@ use crate::naming;
 use crate::pipeline;
 use crate::record::Intent;
 use crate::source::{Probe, Source, Summary};
+use crate::store::StoreExt;
 
 /// How long cleaning up after a failure may take; what is left then is the janitor's.
 pub(crate) const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
@@ -204,6 +205,9 @@ impl Run<'_> {
         let intent = Arc::new(self.declare_intent().await?);
         let sink = self.sink(&probe, encoder, &intent)?;
 
+        if let Err(error) = self.check_parents().await {
+            return Err(self.give_up(error, &sink, &intent).await);
+        }
         let captured = self.capture(&sink, &intent).await;
         let closed = sink.check_closed();
         if closed.is_err() {
@@ -235,6 +239,21 @@ impl Run<'_> {
         let dropped = intent.drop_all(&cx).await;
         let note = dropped.err().map(|error| format!("the intent is left to the janitor: {error}"));
         Ok((manifest, note.into_iter().collect()))
+    }
+
+    /// Looks for the parents once the intent names them: from here on no removal begins, and one that began before left its tombstone, or
+    /// no manifest.
+    async fn check_parents(&self) -> Result<()> {
+        let set = &self.request.set;
+        for parent in &self.request.parents {
+            let tombstone = crate::layout::tombstone_key(set, parent)?;
+            if self.repository.store().head_opt(self.cx, &tombstone).await?.is_some() {
+                let error = Error::new(&codes::BACKUP_NOT_FOUND, format!("the parent {parent} is being removed"));
+                return Err(error.with_retry(crate::Retry::Later));
+            }
+            self.repository.manifest(self.cx, set, parent).await.context(|| "looking for a parent".to_owned())?;
+        }
+        Ok(())
     }
 
     async fn declare_intent(&self) -> Result<IntentKeeper> {

@@ -197,7 +197,7 @@ impl Shared {
                 attempt,
             };
             let key = self.repository.naming().artifact_key(request)?;
-            layout::check_artifact_key(&key)?;
+            layout::check_artifact_key(&self.prefix, &key)?;
             if key.strip_prefix(&self.prefix).is_some() {
                 return Ok(key);
             }
