@@ -337,3 +337,48 @@ async fn an_intent_that_is_renewed_while_it_is_read_is_still_seen() {
     world.clock.pass(Duration::from_secs(600)).await;
     assert_eq!(delete.await.unwrap().unwrap_err().code().name, "backup.not_removable");
 }
+
+#[tokio::test]
+async fn a_pin_that_comes_during_a_removal_is_not_reported_as_good() {
+    let world = World::new(12);
+    let (first, _) = (back_up(&world).await, back_up(&world).await);
+    // The removal has looked for pins and waits before it removes the manifest.
+    let sleep = FaultRule::new(Fault::SleepPast(Duration::from_secs(600)));
+    let rule = sleep.on([OpKind::Delete]).key(|key| key.starts_with(".backup/sets/")).first(1);
+    world.store.set_faults(FaultPlan::seeded(1).rule(rule));
+    let delete = {
+        let (repository, cx, set, id) = (world.repository.clone(), world.cx(), world.set.clone(), first.clone());
+        tokio::spawn(async move { repository.delete(&cx, &set, &id).await })
+    };
+    world.clock.wait_for_sleepers(1).await;
+    let other = world.beside(3);
+    let error = other.repository.pin(&other.cx(), &world.set, &first, "too late").await.unwrap_err();
+    assert_eq!((error.code().name, error.effect()), ("lease.busy", backup_core::Effect::Unknown));
+    world.clock.pass(Duration::from_secs(600)).await;
+    delete.await.unwrap().unwrap();
+    assert!(!world.store.keys().iter().any(|key| key.contains(first.as_str())));
+}
+
+/// One key for all artifacts, until it is asked again.
+#[derive(Debug)]
+struct Careless;
+
+impl Naming for Careless {
+    fn artifact_key(&self, request: NameRequest<'_>) -> Result<ObjectKey> {
+        backup_core::naming::own_prefix(request.set, request.id)?.key(&format!("dump.{}", request.attempt))
+    }
+}
+
+#[tokio::test]
+async fn two_artifacts_of_one_key_under_the_own_prefix_get_two_objects() {
+    let world = World::new(13);
+    world.store.without_conditional_create();
+    let repository = Repository::builder(Arc::new(world.store.clone()))
+        .environment(world.cx().environment().clone())
+        .naming(Arc::new(Careless))
+        .build();
+    let world = World { repository, ..world };
+    let two = Data::new(&[("a", bytes(10, 1)), ("b", bytes(10, 2))]);
+    world.repository.backup(&world.cx(), &two, &world.request()).await.unwrap();
+    assert_eq!(world.restore_all().await, vec![two.content()]);
+}

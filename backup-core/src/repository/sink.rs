@@ -66,7 +66,7 @@ struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Status {
     Open(ObjectKey),
-    Closed,
+    Closed(ObjectKey),
 }
 
 /// What the sink is made of.
@@ -184,6 +184,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// True when another artifact of this backup has that key.
+    fn is_used_here(&self, key: &ObjectKey) -> bool {
+        let state = self.locked();
+        state.names.values().any(|status| matches!(status, Status::Open(open) | Status::Closed(open) if open == key))
+    }
+
     /// A key that nothing holds and no record names.
     async fn free_key(&self, name: &ArtifactName) -> Result<ObjectKey> {
         for attempt in 1..=NAME_ATTEMPTS {
@@ -198,11 +204,10 @@ impl Shared {
             };
             let key = self.repository.naming().artifact_key(request)?;
             layout::check_artifact_key(&self.prefix, &key)?;
-            if key.strip_prefix(&self.prefix).is_some() {
-                return Ok(key);
+            if self.is_used_here(&key) {
+                continue;
             }
-            let open_here = self.locked().names.values().any(|status| *status == Status::Open(key.clone()));
-            if !open_here && !is_taken(&self.repository, &self.cx, &self.set, &key).await? {
+            if key.strip_prefix(&self.prefix).is_some() || !is_taken(&self.repository, &self.cx, &self.set, &key).await? {
                 return Ok(key);
             }
         }
@@ -322,7 +327,7 @@ impl ArtifactWriter for SinkWriter {
             stored: outcome.stored,
         };
         let mut state = shared.locked();
-        state.names.insert(slot.name.clone(), Status::Closed);
+        state.names.insert(slot.name.clone(), Status::Closed(slot.key.clone()));
         state.outside.extend(outside.then(|| slot.key.clone()));
         state.finished.push((slot.order, artifact));
         slot.done = true;
