@@ -1,3 +1,3 @@
-//! What the programs of this folder are made of.
+#![doc = include_str!("../../README.md")]
 
 pub mod quickstart;

@@ -75,6 +75,13 @@ pub enum State {
     Unsupported(String),
 }
 
+impl State {
+    /// True for an entry with a readable manifest.
+    pub fn is_published(&self) -> bool {
+        *self == Self::Published
+    }
+}
+
 impl BackupInfo {
     /// Published or adopted, and not found damaged by its last verify.
     pub fn is_good(&self) -> bool {
@@ -273,8 +280,8 @@ impl Repository {
         Ok(infos.iter().map(|info| marks.apply(info)).collect())
     }
 
-    /// The published backups of a set that this process knows of, oldest first, without asking the store. Pins and outcomes of verifies
-    /// are not known here: `pinned` and `verified` say nothing, and so [`BackupInfo::is_good`] knows only of damaged manifests.
+    /// The published backups of a set that this process knows of, oldest first, without asking the store: as of its last look, and
+    /// without pins and verify outcomes.
     pub fn cached(&self, set: &SetName) -> Vec<Arc<BackupInfo>> {
         self.catalogue().infos(set)
     }
