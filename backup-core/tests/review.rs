@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use backup_core::naming::{NameRequest, Naming};
 use backup_core::repository::{BackupOutcome, VerifyLevel};
-use backup_core::retention::RetentionPolicy;
 use backup_core::source::Probe;
 use backup_core::source::{ArtifactWriter, Sink, Source, Summary};
 use backup_core::testkit::{Fault, FaultPlan, FaultRule, OpKind};
-use backup_core::{Bytes, Compression, JobContext, ObjectKey, Repository, Result, Revision, Store, StoreExt, async_trait};
+use backup_core::{Bytes, Compression, JobContext, ObjectKey, Repository, Result, Revision, Store, async_trait};
 use chrono::TimeDelta;
 use support::{Data, GRACE, TTL, World, bytes};
 
@@ -38,7 +37,7 @@ fn outside(seed: u64) -> World {
 }
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), work).await.expect("hangs")
+    tokio::time::timeout(Duration::from_secs(20), work).await.unwrap()
 }
 
 #[tokio::test]

@@ -382,3 +382,16 @@ async fn two_artifacts_of_one_key_under_the_own_prefix_get_two_objects() {
     world.repository.backup(&world.cx(), &two, &world.request()).await.unwrap();
     assert_eq!(world.restore_all().await, vec![two.content()]);
 }
+
+#[tokio::test]
+async fn a_foreign_file_does_not_make_every_listing_read_every_manifest() {
+    let world = adopting(World::new(14));
+    for _ in 0..3 {
+        back_up(&world).await;
+    }
+    world.store.raw_put("files/old.dump", bytes(500, 2));
+    assert_eq!(world.repository.list(&world.cx(), &world.set).await.unwrap().len(), 4);
+    world.store.clear_trace();
+    assert_eq!(world.repository.list(&world.cx(), &world.set).await.unwrap().len(), 4);
+    assert_eq!(world.store.count(OpKind::Read), 0);
+}

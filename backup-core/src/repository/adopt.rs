@@ -169,7 +169,7 @@ impl Repository {
         if found.is_empty() {
             return Ok(found);
         }
-        match self.without_named(cx, set, found).await {
+        match self.without_named(cx, set, published, found).await {
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 cx.event(Event::Warning(format!("files of other programs in {set} are not shown: {error}")));
                 Ok(Vec::new())
@@ -182,14 +182,26 @@ impl Repository {
     ///
     /// # Errors
     /// `record.unsupported` when a newer version wrote a record: nobody knows what that names.
-    async fn without_named(&self, cx: &JobContext, set: &SetName, mut found: Vec<Found>) -> Result<Vec<Found>> {
+    async fn without_named(
+        &self,
+        cx: &JobContext,
+        set: &SetName,
+        published: &[Arc<BackupInfo>],
+        mut found: Vec<Found>,
+    ) -> Result<Vec<Found>> {
         let mut named: HashSet<ObjectKey> = HashSet::new();
         for intent in read_all::<Intent>(self, cx, Place::Intents, set).await? {
             named.extend(intent.artifacts.into_iter().map(|artifact| artifact.key));
             found.retain(|candidate| candidate.object.key.strip_prefix(&intent.prefix).is_none());
         }
+        // Backups whose only object is known have been looked at: what is new is read, not the whole set each time.
+        let whole = |info: &&Arc<BackupInfo>| info.state.is_published() && info.artifacts == 1 && info.first_key.is_some();
+        let known: HashSet<&BackupId> = published.iter().filter(whole).map(|info| &info.id).collect();
         for key in self.keys_under(cx, &Place::Sets.of_set(set)?).await? {
             let Some((id, "")) = Place::Sets.parse_in(set, &key) else { continue };
+            if known.contains(&id) {
+                continue;
+            }
             match self.read_manifest(cx, set, &id).await {
                 Ok(Some(manifest)) => named.extend(manifest.artifacts.into_iter().map(|artifact| artifact.key)),
                 Ok(None) => {}

@@ -37,8 +37,6 @@ pub(crate) struct Placed<R> {
     pub(crate) key: ObjectKey,
     pub(crate) set: SetName,
     pub(crate) id: BackupId,
-    /// What stands between the id and `.json`.
-    pub(crate) rest: String,
     pub(crate) modified: Option<DateTime<Utc>>,
     pub(crate) record: Result<R>,
 }
@@ -74,7 +72,7 @@ pub(crate) async fn read_placed<R: Claims>(
         let mut listing = repository.store().list(cx, prefix, ListOptions::default());
         let (mut records, mut vanished) = (Vec::new(), false);
         while let Some(object) = listing.try_next().await? {
-            let Some((set, id, rest)) = place.parse(&object.key) else { continue };
+            let Some((set, id, _)) = place.parse(&object.key) else { continue };
             let record = match repository.record_bytes(cx, &object.key).await {
                 Ok(Some(bytes)) => record::open::<R>(&bytes).and_then(|record| record.check_claims(&set, &id).map(|()| record)),
                 Ok(None) => {
@@ -84,8 +82,7 @@ pub(crate) async fn read_placed<R: Claims>(
                 Err(error) if error.kind() == ErrorKind::Corrupt => Err(error),
                 Err(error) => return Err(error),
             };
-            let rest = rest.to_owned();
-            records.push(Placed { set, id, rest, modified: object.modified, record, key: object.key });
+            records.push(Placed { set, id, modified: object.modified, record, key: object.key });
         }
         if !vanished {
             return Ok(records);
