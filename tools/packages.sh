@@ -42,6 +42,7 @@ test)
     need zstd has zstd
     need gzip has gzip
     need age has age
+    need jq has jq
     need openssl has openssl
     need strace has strace
     need etcd-client has etcdctl

@@ -54,7 +54,7 @@ impl Random for SystemRandom {
     fn next_u64(&self) -> u64 {
         let mut bytes = [0; 8];
         // It fails only where the operating system has no entropy source; the per-process hasher keys are the fallback.
-        if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        if getrandom::fill(&mut bytes).is_err() {
             use std::hash::{BuildHasher, Hasher, RandomState};
             return RandomState::new().build_hasher().finish();
         }

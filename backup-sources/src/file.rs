@@ -1,15 +1,13 @@
 //! A new file that is there whole and durable, or not at all.
 
-use std::fs::File as StdFile;
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use backup_core::error::codes;
-use backup_core::{Bytes, Effect, Error, JobContext, Result};
+use backup_core::{Effect, Error, JobContext, Result};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
 
 /// A file under a temporary name beside its final one. Dropped without [`NewFile::publish`], it removes itself.
 ///
@@ -19,7 +17,6 @@ pub(crate) struct NewFile {
     file: File,
     temporary: Temporary,
     target: PathBuf,
-    written: u64,
 }
 
 /// A path that is removed when this is dropped.
@@ -82,35 +79,23 @@ impl NewFile {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file =
             rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|error| failed("creating", &path, error.into()))?;
-        Ok(Self {
-            file: File::from_std(StdFile::from(file)),
-            temporary: Temporary { path, kept: false },
-            target: target.to_owned(),
-            written: 0,
-        })
+        Ok(Self { file: File::from(file), temporary: Temporary { path, kept: false }, target: target.to_owned() })
     }
 
-    /// Appends bytes.
-    pub(crate) async fn write(&mut self, data: &Bytes) -> Result<()> {
-        self.file.write_all(data).await.map_err(|error| failed("writing", &self.target, error))?;
-        self.written = self.written.saturating_add(data.len() as u64);
-        Ok(())
-    }
-
-    /// Bytes appended so far.
-    pub(crate) fn written(&self) -> u64 {
-        self.written
+    /// The open file itself, for a thread that writes to it.
+    pub(crate) fn handle(&self) -> Result<File> {
+        self.file.try_clone().map_err(|error| failed("opening again", &self.target, error))
     }
 
     /// Makes the content durable under the temporary name and hands that name out, for a program that reads it.
     #[cfg(feature = "etcd")]
-    pub(crate) async fn into_temporary(mut self) -> Result<Temporary> {
+    pub(crate) async fn into_temporary(self) -> Result<Temporary> {
         self.sync().await?;
         Ok(self.temporary)
     }
 
     /// Makes the file durable under its final name; never replaces another.
-    pub(crate) async fn publish(mut self) -> Result<()> {
+    pub(crate) async fn publish(self) -> Result<()> {
         self.sync().await?;
         let Self { temporary, target, .. } = self;
         let renamed = rename_new(&temporary.path, &target).map_err(|error| match error.kind() {
@@ -122,12 +107,10 @@ impl NewFile {
         sync_directory(directory_of(&target)).map_err(|error| error.with_effect(Effect::Applied))
     }
 
-    async fn sync(&mut self) -> Result<()> {
-        let done = async {
-            self.file.flush().await?;
-            self.file.sync_all().await
-        };
-        done.await.map_err(|error| failed("syncing", &self.target, error))
+    async fn sync(&self) -> Result<()> {
+        let file = self.handle()?;
+        let synced = tokio::task::spawn_blocking(move || file.sync_all()).await.map_err(io::Error::other);
+        synced.flatten().map_err(|error| failed("syncing", &self.target, error))
     }
 }
 
@@ -143,7 +126,7 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn sync_directory(directory: &Path) -> Result<()> {
-    StdFile::open(directory).and_then(|file| file.sync_all()).map_err(|error| failed("syncing the directory", directory, error))
+    File::open(directory).and_then(|file| file.sync_all()).map_err(|error| failed("syncing the directory", directory, error))
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -157,7 +140,8 @@ fn exists(target: &Path) -> Error {
     Error::new(&codes::STORE_EXISTS, format!("{} exists already and was left as it is", target.display()))
 }
 
-fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
+/// What a failure of the file system means.
+pub(crate) fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
     let code = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => &codes::STORE_NO_SPACE,
         io::ErrorKind::PermissionDenied => &codes::STORE_DENIED,
@@ -168,6 +152,7 @@ fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::sync::Arc;
 
     use backup_core::Environment;
@@ -187,14 +172,14 @@ mod tests {
     async fn a_published_file_is_whole_and_an_abandoned_one_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("a.db");
-        let mut file = NewFile::create(&cx(), &target).await.unwrap();
-        file.write(&Bytes::from_static(b"half")).await.unwrap();
+        let file = NewFile::create(&cx(), &target).await.unwrap();
+        file.handle().unwrap().write_all(b"half").unwrap();
         assert!(!target.exists());
         drop(file);
         assert_eq!(names(directory.path()), Vec::<String>::new());
 
-        let mut file = NewFile::create(&cx(), &target).await.unwrap();
-        file.write(&Bytes::from_static(b"whole")).await.unwrap();
+        let file = NewFile::create(&cx(), &target).await.unwrap();
+        file.handle().unwrap().write_all(b"whole").unwrap();
         file.publish().await.unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"whole");
         assert_eq!(names(directory.path()), ["a.db"]);
@@ -204,8 +189,8 @@ mod tests {
     async fn a_file_that_appeared_meanwhile_is_not_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("a.db");
-        let mut file = NewFile::create(&cx(), &target).await.unwrap();
-        file.write(&Bytes::from_static(b"mine")).await.unwrap();
+        let file = NewFile::create(&cx(), &target).await.unwrap();
+        file.handle().unwrap().write_all(b"mine").unwrap();
         std::fs::write(&target, b"theirs").unwrap();
         assert!(file.publish().await.unwrap_err().is_already_exists());
         assert_eq!(std::fs::read(&target).unwrap(), b"theirs");

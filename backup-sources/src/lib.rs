@@ -10,6 +10,8 @@ mod duration;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 #[cfg(any(feature = "etcd", feature = "script"))]
+mod feed;
+#[cfg(any(feature = "etcd", feature = "script"))]
 mod file;
 #[cfg(any(feature = "etcd", feature = "script"))]
 mod process;
@@ -18,5 +20,7 @@ pub mod script;
 #[cfg(any(feature = "etcd", feature = "script"))]
 mod secret;
 
+#[cfg(any(feature = "etcd", feature = "script"))]
+pub use process::codes as program_codes;
 #[cfg(any(feature = "etcd", feature = "script"))]
 pub use secret::Secret;

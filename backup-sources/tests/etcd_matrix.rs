@@ -1,6 +1,6 @@
 //! Each supported etcd, plain and with everything on: captured, restored by etcd's own tool, and asked for every key.
 #![cfg(feature = "etcd")]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod support;
 

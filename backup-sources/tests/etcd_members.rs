@@ -1,6 +1,6 @@
 //! Which member is taken, what is known of its revision, and how the snapshot is wrapped.
 #![cfg(feature = "etcd")]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod support;
 
@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use backup_core::{Certainty, Position, Source};
 use backup_sources::etcd::{EtcdSource, Packaging};
+use etcd_client::{AlarmAction, AlarmOptions, AlarmType, MemberAddOptions};
 use rustix::process::Signal;
-use support::etcd::{Server, Setup, V3_4, V3_6, assert_filled, fill, free_port, restore, server, tool};
+use support::etcd::{Server, Setup, V3_4, V3_5, V3_6, V3_7, assert_filled, fill, free_port, restore, server, tool};
 use support::{RecordingSink, context};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,6 +53,48 @@ async fn a_stopped_member_is_passed_over_and_named() {
     let (_directory, data) = restore(&sink.only().1);
     let restored = Server::start(&program, &Setup { data: Some(&data), ..Setup::default() }).await;
     assert_filled(&mut restored.client().await, 50, 2000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_learner_is_passed_over() {
+    let Some(program) = server(V3_6) else { return };
+    let voter = Server::start(&program, &Setup { fast: true, ..Setup::default() }).await;
+    let peer = format!("http://127.0.0.1:{}", free_port());
+    let options = MemberAddOptions::new().with_is_learner();
+    voter.client().await.member_add([&peer], Some(options)).await.unwrap();
+    let members = [("default".to_owned(), voter.peer.clone()), ("learner".to_owned(), peer)];
+    let learner = Server::spawn(&program, &Setup { fast: true, cluster: Some((&members, 1)), join: true, ..Setup::default() });
+    // A learner serves no reads that a client would wait for, but answers a status once it has caught up.
+    let mut config = voter.config(None);
+    config.endpoints.insert(0, learner.url.clone());
+    let source = EtcdSource::new(config).unwrap();
+    let summary = loop {
+        let summary = source.capture(&context(), &RecordingSink::default()).await.unwrap();
+        if summary.warnings.iter().any(|warning| warning.contains("learner")) {
+            break summary;
+        }
+        // Not up yet.
+        assert!(summary.warnings[0].contains(&learner.url), "{:?}", summary.warnings);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(summary.warnings, [format!("the member at {} is a learner and was not considered", learner.url)]);
+}
+
+/// The ranking looks for these words and this number in what a member reports; here every version is asked how it puts it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_corruption_alarm_is_reported_with_the_member_s_number() {
+    for version in [V3_4, V3_5, V3_6, V3_7] {
+        let Some(program) = server(version) else { return };
+        let etcd = Server::start(&program, &Setup::default()).await;
+        let mut client = etcd.client().await;
+        let member = client.status().await.unwrap().header().unwrap().member_id();
+        let mut options = AlarmOptions::new();
+        options.with_member(member);
+        client.alarm(AlarmAction::Activate, AlarmType::Corrupt, Some(options)).await.unwrap();
+        let summary = EtcdSource::new(etcd.config(None)).unwrap().capture(&context(), &RecordingSink::default()).await.unwrap();
+        let warning = &summary.warnings[0];
+        assert!(warning.contains("CORRUPT") && warning.contains(&member.to_string()), "etcd {version}: {warning}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

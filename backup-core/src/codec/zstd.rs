@@ -13,7 +13,7 @@ use crate::error::{Error, Result, codes};
 
 /// Bytes of a chunk: matches do not reach over frames, so that small ones compress worse; a bigger one than this gains
 /// less than 1 % at the default level.
-pub(super) const CHUNK: usize = 4 << 20;
+pub(super) const CHUNK: usize = 2 << 20;
 
 /// Base-2 logarithm of the biggest window that is read: 128 MiB, the limit of `zstd -d` without options.
 const WINDOW_LOG_MAX: u32 = 27;

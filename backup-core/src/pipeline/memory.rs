@@ -9,7 +9,7 @@ use crate::error::{Error, Result, codes};
 use crate::store::Store;
 
 /// Bytes of chunks in flight, all artifacts of a job together.
-const IN_FLIGHT: u64 = 20 << 20;
+const IN_FLIGHT: u64 = 16 << 20;
 /// Artifacts that a source may hold open at a time.
 pub(crate) const MAX_OPEN: u64 = 4;
 /// Bytes of a chunk where nothing is encoded.

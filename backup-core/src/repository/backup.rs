@@ -157,13 +157,13 @@ impl Repository {
 
         cx.event(Event::Phase(Phase::Probing));
         let probe = source.probe(cx).await?;
-        let mut warnings = Vec::new();
+        let mut history = None;
         let newest = self.newest_good(cx, &request.set).await?;
         if let Some(previous) = &newest {
             if request.skip_unchanged && unchanged::is_unchanged(self, cx, &probe, previous, request.max_skip_age).await? {
                 return Ok(BackupOutcome::Skipped(Arc::clone(previous), SkipReason::Unchanged));
             }
-            warnings.extend(unchanged::other_history(&probe, previous));
+            history = unchanged::other_history(&probe, previous);
         }
 
         let working_set = pipeline::working_set(&**self.store(), encoder.as_ref(), probe.size_hint);
@@ -172,11 +172,10 @@ impl Repository {
         let last_id = self.newest_id(cx, &request.set).await?;
         let created_at = cx.clock().now();
         let id = BackupId::after(last_id.as_ref(), created_at, &*cx.environment().random);
-        let run = Run { repository: self, cx, request, source, lease: &*lease, id, created_at };
+        let run = Run { repository: self, cx, request, source, lease: &*lease, id, created_at, history };
         let (manifest, notes) = run.capture_and_publish(probe, encoder).await?;
 
-        warnings.extend(manifest.warnings.iter().cloned());
-        warnings.extend(notes);
+        let warnings: Vec<_> = manifest.warnings.iter().cloned().chain(notes).collect();
         let info = self.catalogue().insert(&manifest);
         warnings.iter().for_each(|warning| cx.event(Event::Warning(warning.clone())));
         Ok(if warnings.is_empty() {
@@ -196,6 +195,8 @@ struct Run<'a> {
     lease: &'a dyn Lease,
     id: BackupId,
     created_at: DateTime<Utc>,
+    /// Said of a source whose history is not that of the previous backup.
+    history: Option<String>,
 }
 
 impl Run<'_> {
@@ -319,7 +320,7 @@ impl Run<'_> {
             inventory,
             adopted: false,
             retain_until: self.request.retain_until,
-            warnings: summary.warnings,
+            warnings: self.history.iter().cloned().chain(summary.warnings).collect(),
             labels: self.request.labels.clone(),
             unknown: Map::new(),
         })

@@ -71,6 +71,13 @@ pub enum State {
     Damaged(String),
 }
 
+impl State {
+    /// True for an entry with a readable manifest.
+    pub fn is_published(&self) -> bool {
+        *self == Self::Published
+    }
+}
+
 impl BackupInfo {
     /// Published or adopted, and not found damaged by its last verify.
     pub fn is_good(&self) -> bool {
@@ -256,8 +263,8 @@ impl Repository {
         Ok(infos.iter().map(|info| marks.apply(info)).collect())
     }
 
-    /// The published backups of a set that this process knows of, oldest first, without asking the store. Pins and verify records are
-    /// those of the last [`Repository::list`] of nobody: they are not shown here.
+    /// The published backups of a set that this process knows of, oldest first, without asking the store: as of its last look, and
+    /// without pins and verify outcomes.
     pub fn cached(&self, set: &SetName) -> Vec<Arc<BackupInfo>> {
         self.catalogue().infos(set)
     }

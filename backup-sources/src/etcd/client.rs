@@ -124,7 +124,7 @@ pub(super) fn explain(error: &etcd_client::Error, endpoint: &str, doing: &str) -
     let says = |words: &[&str]| words.iter().any(|word| cause_lower.contains(word));
     // What a member answered has a code of its own; only a broken connection can be about TLS.
     let answered = ![grpc::UNKNOWN, grpc::UNAVAILABLE].contains(&code);
-    let code = if !answered && says(&["certificate", "handshake", "tls", "fatal alert"]) {
+    let code = if !answered && says(&["certificate", "native certs", "handshake", "tls", "fatal alert"]) {
         &codes::TLS
     } else if says(&["invalid user id or password", "user name is empty", "invalid auth token", "user name not found"]) {
         &codes::LOGIN

@@ -1,16 +1,24 @@
 #![doc = include_str!("docs.md")]
 
 mod capture;
+mod check;
 mod client;
 pub mod codes;
 mod config;
+mod data_dir;
+mod inspect;
 mod member;
+mod restore;
 mod stream;
 mod tarball;
 #[cfg(test)]
 mod tests;
+mod tool;
 
-use backup_core::{JobContext, Probe, Result, Revision, Sink, Source, Summary, async_trait};
+use backup_core::{
+    BackupReader, Inspection, JobContext, Probe, RestoreReport, RestoreTarget, Result, Revision, Sink, Source, Summary,
+    async_trait,
+};
 
 pub use config::{EtcdConfig, Packaging};
 
@@ -56,5 +64,13 @@ impl Source for EtcdSource {
 
     async fn capture(&self, cx: &JobContext, sink: &dyn Sink) -> Result<Summary> {
         capture::capture(&self.config, cx, sink).await
+    }
+
+    async fn restore(&self, cx: &JobContext, reader: &dyn BackupReader, target: &RestoreTarget) -> Result<RestoreReport> {
+        restore::restore(&self.config, cx, reader, target).await
+    }
+
+    async fn inspect(&self, cx: &JobContext, reader: &dyn BackupReader) -> Result<Inspection> {
+        inspect::inspect(&self.config, cx, reader).await
     }
 }

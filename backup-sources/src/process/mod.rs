@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use backup_core::{Clock, Effect, Error, JobContext, Result};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, Command};
+#[cfg(feature = "script")]
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 
 pub(crate) use log::Log;
@@ -123,11 +125,13 @@ impl Group {
     }
 
     /// The pipe from its standard output, once.
+    #[cfg(feature = "script")]
     pub(crate) fn take_stdout(&mut self) -> Result<ChildStdout> {
         self.child.stdout.take().ok_or_else(|| no_pipe("output"))
     }
 
     /// The pipe to its standard input, once.
+    #[cfg(feature = "script")]
     pub(crate) fn take_stdin(&mut self) -> Result<ChildStdin> {
         self.child.stdin.take().ok_or_else(|| no_pipe("input"))
     }
@@ -246,6 +250,7 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
+#[cfg(feature = "script")]
 fn no_pipe(which: &str) -> Error {
     Error::new(&backup_core::error::codes::INTERNAL, format!("the program's standard {which} is not a pipe"))
 }

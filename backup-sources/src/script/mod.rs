@@ -8,7 +8,6 @@ mod tests;
 
 use backup_core::{BackupReader, JobContext, Probe, RestoreReport, RestoreTarget, Result, Sink, Source, Summary, async_trait};
 
-pub use crate::process::codes;
 pub use config::ScriptConfig;
 
 /// A command whose standard output is the artifact. See the [module](self).

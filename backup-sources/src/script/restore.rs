@@ -1,5 +1,6 @@
 //! From a backup into a command's standard input, or into a file.
 
+use std::io::BufReader;
 use std::path::PathBuf;
 
 use backup_core::error::codes as core_codes;
@@ -11,8 +12,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 
 use super::config::{ScriptConfig, check_command};
-use crate::file::{NewFile, check_target};
+use crate::feed::{Feed, feed};
+use crate::file::{NewFile, check_target, failed};
 use crate::process::{Group, Launch, codes};
+
+/// Bytes written to a file at once.
+const COPY: usize = 1 << 20;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,12 +82,14 @@ async fn drain(cx: &JobContext, mut stream: ArtifactStream) -> Result<u64> {
     Ok(bytes)
 }
 
-async fn to_file(cx: &JobContext, mut stream: ArtifactStream, path: PathBuf) -> Result<u64> {
-    let mut file = NewFile::create(cx, &path).await?;
-    while let Some(data) = cx.run(async { Ok(stream.next().await) }).await? {
-        file.write(&data?).await?;
-    }
-    let bytes = file.written();
+async fn to_file(cx: &JobContext, stream: ArtifactStream, path: PathBuf) -> Result<u64> {
+    let file = NewFile::create(cx, &path).await?;
+    let mut output = file.handle()?;
+    let copy = move |input: &mut Feed| {
+        let mut input = BufReader::with_capacity(COPY, input);
+        std::io::copy(&mut input, &mut output).map_err(|error| failed("writing", &path, error))
+    };
+    let bytes = feed(cx, stream, copy).await?;
     file.publish().await?;
     Ok(bytes)
 }
@@ -100,7 +107,7 @@ async fn to_command(config: &ScriptConfig, cx: &JobContext, stream: ArtifactStre
         },
     )?;
     let mut stdin = group.take_stdin()?;
-    let fed = feed(cx, &mut group, stream, &mut stdin).await;
+    let fed = hand_over(cx, &mut group, stream, &mut stdin).await;
     let done = match fed {
         Ok(bytes) => {
             // Only now: the end of its input tells the command that all of it was good.
@@ -129,7 +136,7 @@ async fn to_command(config: &ScriptConfig, cx: &JobContext, stream: ArtifactStre
     }
 }
 
-async fn feed(cx: &JobContext, group: &mut Group, mut stream: ArtifactStream, stdin: &mut ChildStdin) -> Result<u64> {
+async fn hand_over(cx: &JobContext, group: &mut Group, mut stream: ArtifactStream, stdin: &mut ChildStdin) -> Result<u64> {
     let mut bytes = 0_u64;
     while let Some(data) = cx.run(async { Ok(stream.next().await) }).await? {
         let data = data?;

@@ -90,6 +90,7 @@ impl Pki {
 pub struct Server {
     child: Child,
     pub url: String,
+    pub peer: String,
     pub directory: TempDir,
     options: ConnectOptions,
 }
@@ -103,6 +104,8 @@ pub struct Setup<'a> {
     pub fast: bool,
     /// `name=peer-url` pairs of a cluster, and which of them this is.
     pub cluster: Option<(&'a [(String, String)], usize)>,
+    /// Whether the cluster runs already.
+    pub join: bool,
 }
 
 pub fn free_port() -> u16 {
@@ -134,6 +137,9 @@ impl Server {
         command.args(["--listen-client-urls", &url, "--advertise-client-urls", &url]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer, "--initial-cluster", &cluster]);
         command.args(["--quota-backend-bytes", "1000000000"]);
+        if setup.join {
+            command.args(["--initial-cluster-state", "existing"]);
+        }
         if setup.fast {
             command.arg("--unsafe-no-fsync");
         }
@@ -147,7 +153,7 @@ impl Server {
             options = options.with_tls(tls);
         }
         let child = command.spawn().unwrap();
-        Self { child, url, directory, options }
+        Self { child, url, peer, directory, options }
     }
 
     /// Starts a member and waits until it answers.

@@ -14,6 +14,7 @@ pub mod etcd;
 pub mod proxy;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use backup_core::error::codes;
@@ -47,6 +48,7 @@ struct Shared {
     /// Writes beyond so many bytes wait until the gate is raised.
     gate: watch::Sender<Option<u64>>,
     fail_at: Mutex<Option<u64>>,
+    forget: AtomicBool,
 }
 
 impl RecordingSink {
@@ -54,6 +56,13 @@ impl RecordingSink {
     pub fn failing_at(bytes: u64) -> Self {
         let sink = Self::default();
         *sink.shared.fail_at.lock().unwrap() = Some(bytes);
+        sink
+    }
+
+    /// A sink that counts and hashes, but keeps nothing.
+    pub fn forgetful() -> Self {
+        let sink = Self::default();
+        sink.shared.forget.store(true, Ordering::Relaxed);
         sink
     }
 
@@ -116,6 +125,7 @@ impl Sink for RecordingSink {
             shared: Arc::clone(&self.shared),
             name: name.to_string(),
             data: Vec::new(),
+            size: 0,
             hasher: Hasher::new(),
             failed: false,
         }))
@@ -130,6 +140,7 @@ struct RecordingWriter {
     shared: Arc<Shared>,
     name: String,
     data: Vec<u8>,
+    size: u64,
     hasher: Hasher,
     failed: bool,
 }
@@ -140,13 +151,16 @@ impl ArtifactWriter for RecordingWriter {
         assert!(!self.failed, "written to after an error");
         // Latched until the write is through: a dropped call counts as failed.
         self.failed = true;
-        let total = (self.data.len() + data.len()) as u64;
+        let total = self.size + data.len() as u64;
         if self.shared.fail_at.lock().unwrap().is_some_and(|at| total >= at) {
             return Err(Error::new(&codes::STORE_NO_SPACE, "the test's store is full"));
         }
         self.shared.gate.subscribe().wait_for(|gate| gate.is_none_or(|gate| total <= gate)).await.unwrap();
         self.hasher.update(&data);
-        self.data.extend_from_slice(&data);
+        self.size = total;
+        if !self.shared.forget.load(Ordering::Relaxed) {
+            self.data.extend_from_slice(&data);
+        }
         self.shared.written.send_modify(|written| *written += data.len() as u64);
         self.failed = false;
         Ok(())
@@ -159,7 +173,7 @@ impl ArtifactWriter for RecordingWriter {
     async fn close(mut self: Box<Self>) -> Result<ArtifactReceipt> {
         assert!(!self.failed, "closed after an error");
         let data = std::mem::take(&mut self.data);
-        let receipt = ArtifactReceipt::new(data.len() as u64, Digest::of(&data), data.len() as u64);
+        let receipt = ArtifactReceipt::new(self.size, self.hasher.clone().finish(), self.size);
         self.shared.closed.lock().unwrap().insert(self.name.clone(), data);
         Ok(receipt)
     }
