@@ -34,11 +34,11 @@ stage "system packages" tools/packages.sh test
 stage "etcd programs" tools/fetch-etcd.sh
 stage "format" cargo fmt --all --check
 # shellcheck disable=SC2086 # words
-stage "build" cargo test $all --no-run --quiet
-# shellcheck disable=SC2086
-stage "tests" cargo test $all
-# shellcheck disable=SC2086
 stage "lints" cargo clippy $all --all-targets --quiet -- -D warnings
 # shellcheck disable=SC2086
 stage "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $all --no-deps --quiet
 stage "feature combinations" tools/check-features.sh
+# shellcheck disable=SC2086
+stage "build of the tests" cargo test $all --no-run --quiet
+# shellcheck disable=SC2086
+stage "tests" cargo test $all

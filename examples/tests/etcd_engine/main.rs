@@ -1,6 +1,6 @@
 //! The whole engine with real etcd servers: source, repository, store on disk, and back.
 #![cfg(feature = "demo-etcd")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "../../../backup-sources/tests/support/etcd.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
@@ -93,7 +93,8 @@ fn completed(outcome: BackupOutcome) -> Arc<BackupInfo> {
 }
 
 fn run(program: &str, arguments: &[&dyn AsRef<std::ffi::OsStr>], directory: &Path) -> Vec<u8> {
-    let output = std::process::Command::new(program).args(arguments).current_dir(directory).output().unwrap();
+    let output = std::process::Command::new(program).args(arguments).current_dir(directory).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; tools/packages.sh test brings it"));
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
