@@ -8,6 +8,7 @@ use std::time::Duration;
 use backup_core::error::codes as core_codes;
 use backup_core::{Error, JobContext, Result};
 use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
+use futures::future::BoxFuture;
 
 use super::codes;
 use super::config::{EtcdConfig, set};
@@ -19,17 +20,23 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub(super) async fn connect(cx: &JobContext, config: &EtcdConfig, endpoint: &str) -> Result<Client> {
     let options = options(config, endpoint).await?;
     if config.username.is_empty() {
-        return call(cx, config, endpoint, "connecting to", Client::connect([endpoint], Some(options))).await;
+        return call(cx, config, endpoint, "connecting to", dial(endpoint, options)).await;
     }
     let with_user = options.clone().with_user(&config.username, config.password.expose()).with_auto_token_refresh(true);
-    match call(cx, config, endpoint, "logging in to", Client::connect([endpoint], Some(with_user))).await {
+    match call(cx, config, endpoint, "logging in to", dial(endpoint, with_user)).await {
         // etcdctl, too, goes on without the user then.
         Err(error) if error.message().contains("authentication is not enabled") => {
             tracing::debug!(endpoint, "authentication is not enabled; the configured user is not used");
-            call(cx, config, endpoint, "connecting to", Client::connect([endpoint], Some(options))).await
+            call(cx, config, endpoint, "connecting to", dial(endpoint, options)).await
         }
         result => result,
     }
+}
+
+/// Boxed, and in a function of its own: the future is so large that the layers around it, each with copies of its own in an
+/// unoptimised build, would fill a thread's stack.
+fn dial(endpoint: &str, options: ConnectOptions) -> BoxFuture<'_, Result<Client, etcd_client::Error>> {
+    Box::pin(Client::connect([endpoint], Some(options)))
 }
 
 /// One short call, bounded by `timeout`, with its error explained.

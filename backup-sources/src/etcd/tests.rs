@@ -55,3 +55,14 @@ fn what_cannot_work_is_refused_when_it_is_read_or_checked() {
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 }
+
+/// With 73 KiB in `connect` an unoptimised build needed more than 1 MiB for it, and overflowed the 2 MiB of a thread of tokio: it
+/// copies a future in each layer above.
+#[test]
+fn what_a_capture_puts_on_the_stack_stays_small() {
+    let cx = backup_core::testkit::test_context(&backup_core::Environment::default());
+    let config = EtcdConfig::default();
+    let connect = size_of_val(&super::client::connect(&cx, &config, "http://127.0.0.1:2379"));
+    let choose = size_of_val(&super::member::choose(&cx, &config));
+    assert!(connect < 8 << 10 && choose < 8 << 10, "connect has {connect} bytes, choose {choose}");
+}

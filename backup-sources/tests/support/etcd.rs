@@ -137,6 +137,10 @@ impl Server {
         command.args(["--listen-client-urls", &url, "--advertise-client-urls", &url]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer, "--initial-cluster", &cluster]);
         command.args(["--quota-backend-bytes", "1000000000"]);
+        if setup.cluster.is_none() {
+            // It waits for an election before it answers, a second by default, and nobody else votes.
+            command.args(["--heartbeat-interval", "10", "--election-timeout", "100"]);
+        }
         if setup.join {
             command.args(["--initial-cluster-state", "existing"]);
         }

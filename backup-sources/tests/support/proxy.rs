@@ -1,10 +1,11 @@
-//! A TCP proxy that damages or cuts what the server sends.
+//! A TCP proxy that damages, cuts or holds back what the server sends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// What happens to the bytes from the server to the client.
 #[derive(Debug, Clone)]
@@ -13,6 +14,31 @@ pub enum Harm {
     Flip(&'static [u8]),
     /// Each connection is closed in both directions after so many bytes.
     Cut(usize),
+    /// Each connection passes so many bytes; what comes then waits until the gate is opened.
+    Hold(usize, Gate),
+}
+
+/// Stops bytes on their way. Clones are the same gate; it starts closed.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    reached: watch::Sender<bool>,
+    open: watch::Sender<bool>,
+}
+
+impl Gate {
+    /// Waits until bytes stand before it.
+    pub async fn reached(&self) {
+        self.reached.subscribe().wait_for(|reached| *reached).await.unwrap();
+    }
+
+    pub fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    async fn pass(&self) {
+        self.reached.send_replace(true);
+        self.open.subscribe().wait_for(|open| *open).await.unwrap();
+    }
 }
 
 pub struct Proxy {
@@ -64,7 +90,11 @@ async fn carry(client: TcpStream, server: TcpStream, harm: Harm, harmed: Arc<Ato
                 harmed.fetch_add(1, Ordering::SeqCst);
                 break;
             }
-            Harm::Cut(_) => {}
+            Harm::Hold(limit, gate) if passed + count > *limit => {
+                harmed.fetch_add(1, Ordering::SeqCst);
+                gate.pass().await;
+            }
+            Harm::Cut(_) | Harm::Hold(..) => {}
         }
         passed += count;
         if to_client.write_all(data).await.is_err() {
