@@ -138,3 +138,27 @@ async fn a_crash_at_any_step_with_shared_names_leaves_no_orphan_and_eats_no_adop
         assert_eq!(world.store.raw_get("files/3.dump").unwrap(), &b"of another program"[..]);
     }
 }
+
+#[tokio::test]
+async fn the_janitor_leaves_an_object_that_another_backup_published_under_the_name_a_dead_one_announced() {
+    let first = world(4);
+    // Announced, and dead before the object is there: the intent names files/7.dump with these very bytes.
+    let trace = world(4);
+    let _ = trace.repository.backup(&trace.cx(), &data(), &trace.request()).await.unwrap();
+    let finish = trace.store.trace().iter().find(|op| op.kind == backup_core::testkit::OpKind::Finish).unwrap().number;
+    first.store.crash_at(finish, CrashMode::BeforeEffect);
+    assert!(first.repository.backup(&first.cx(), &data(), &first.request()).await.is_err());
+
+    // Another process looked at the name before the announcement, and publishes the same bytes under it.
+    let second = with_dumps(first.after_crash(4));
+    let intents: Vec<_> = second.store.keys().into_iter().filter(|key| key.starts_with(".backup/intents/")).collect();
+    let kept: Vec<_> = intents.iter().map(|key| (key.clone(), second.store.raw_get(key).unwrap())).collect();
+    intents.iter().for_each(|key| drop(second.store.raw_delete(key)));
+    let outcome = second.repository.backup(&second.cx(), &data(), &second.request()).await.unwrap();
+    kept.into_iter().for_each(|(key, bytes)| second.store.raw_put(&key, bytes));
+    assert_eq!(outcome.backup().first_key.as_ref().unwrap().as_str(), "files/7.dump");
+
+    second.janitor_to_the_end().await;
+    let report = second.repository.verify(&second.cx(), &second.set, &outcome.backup().id, VerifyLevel::Digest, None).await;
+    assert!(report.unwrap().is_good(), "the janitor removed a published object");
+}

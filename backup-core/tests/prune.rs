@@ -6,9 +6,10 @@ mod support;
 use std::time::Duration;
 
 use backup_core::BackupId;
+use backup_core::error::codes;
 use backup_core::repository::VerifyLevel;
 use backup_core::retention::RetentionPolicy;
-use backup_core::testkit::CrashMode;
+use backup_core::testkit::{CrashMode, Fault, FaultPlan, FaultRule, OpKind};
 use support::{Data, World, bytes};
 
 fn data() -> Data {
@@ -123,4 +124,32 @@ async fn a_crash_at_any_step_of_a_prune_leaves_no_visible_backup_without_its_dat
         assert_eq!(ids(&world).await, [all[2].clone()], "step {step} {mode:?}");
         assert_eq!(world.orphans().await, Vec::<String>::new(), "step {step} {mode:?}");
     }
+}
+
+#[tokio::test]
+async fn a_full_store_can_be_pruned_although_no_tombstone_fits() {
+    let (world, all) = world_of(3).await;
+    let full = FaultRule::new(Fault::ErrorBefore(&codes::STORE_NO_SPACE)).on([OpKind::Put]).key(|key| key.contains("tombstones"));
+    world.store.set_faults(FaultPlan::seeded(1).rule(full));
+    let plan = world.repository.plan(&world.cx(), &world.set, &keep_last(1)).await.unwrap();
+    let report = world.repository.prune(&world.cx(), &world.set, &plan).await.unwrap();
+    assert!(report.failed.is_empty(), "{report:?}");
+    assert_eq!(ids(&world).await, [all[2].clone()]);
+    assert_eq!(world.orphans().await, Vec::<String>::new());
+    world.store.verify_all_faults_exercised();
+}
+
+#[tokio::test]
+async fn a_cheap_verify_does_not_clear_what_a_closer_one_found() {
+    let (world, all) = world_of(1).await;
+    let manifest = world.repository.manifest(&world.cx(), &world.set, &all[0]).await.unwrap();
+    let verify = async |level| world.repository.verify(&world.cx(), &world.set, &all[0], level, None).await.unwrap().is_good();
+    let is_good = async || world.repository.list(&world.cx(), &world.set).await.unwrap()[0].is_good();
+    world.store.flip_bit(manifest.artifacts[0].key.as_str(), 7, 1);
+    assert!(!verify(VerifyLevel::Digest).await);
+    assert!(verify(VerifyLevel::Size).await);
+    assert!(!is_good().await, "looking at sizes cleared a damaged block");
+    world.store.flip_bit(manifest.artifacts[0].key.as_str(), 7, 1);
+    assert!(verify(VerifyLevel::Digest).await);
+    assert!(is_good().await);
 }

@@ -66,7 +66,7 @@ pub enum Effect {
 
 /// An error with a stable [`Code`], a [`Retry`] class, an [`Effect`] and the context it happened in.
 ///
-/// `Display` gives the message, its context and what to do; it never holds a secret, because drivers never put one in.
+/// `Display` gives the context, the message, the code and the effect; it never holds a secret, because drivers never put one in.
 pub struct Error(Box<Inner>);
 
 struct Inner {

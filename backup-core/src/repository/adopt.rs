@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use super::catalogue::{BackupInfo, State};
 use super::publish::publish;
 use super::taken::read_all;
-use super::{Repository, blocks, decode, external};
+use super::{Repository, artifacts, blocks, decode, external};
 use crate::context::JobContext;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result, codes};
@@ -178,6 +178,36 @@ impl Repository {
         }
     }
 
+    /// The keys of all artifacts of the published backups of a set, those in `except` left out. What a damaged manifest names
+    /// nobody knows.
+    ///
+    /// # Errors
+    /// `record.unsupported` when a newer version wrote a manifest; those of the store.
+    pub(crate) async fn keys_of_manifests(
+        &self,
+        cx: &JobContext,
+        set: &SetName,
+        except: &HashSet<&BackupId>,
+    ) -> Result<HashSet<ObjectKey>> {
+        let mut named = HashSet::new();
+        for key in self.keys_under(cx, &Place::Sets.of_set(set)?).await? {
+            let Some((id, "")) = Place::Sets.parse_in(set, &key) else { continue };
+            if except.contains(&id) {
+                continue;
+            }
+            let artifacts = async {
+                let Some(manifest) = self.read_manifest(cx, set, &id).await? else { return Ok(Vec::new()) };
+                artifacts::of(self, cx, &manifest).await
+            };
+            match artifacts.await {
+                Ok(artifacts) => named.extend(artifacts.into_iter().map(|artifact| artifact.key)),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(named)
+    }
+
     /// Leaves out what a record names.
     ///
     /// # Errors
@@ -197,18 +227,7 @@ impl Repository {
         // Backups whose only object is known have been looked at: what is new is read, not the whole set each time.
         let whole = |info: &&Arc<BackupInfo>| info.state.is_published() && info.artifacts == 1 && info.first_key.is_some();
         let known: HashSet<&BackupId> = published.iter().filter(whole).map(|info| &info.id).collect();
-        for key in self.keys_under(cx, &Place::Sets.of_set(set)?).await? {
-            let Some((id, "")) = Place::Sets.parse_in(set, &key) else { continue };
-            if known.contains(&id) {
-                continue;
-            }
-            match self.read_manifest(cx, set, &id).await {
-                Ok(Some(manifest)) => named.extend(manifest.artifacts.into_iter().map(|artifact| artifact.key)),
-                Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Corrupt => {}
-                Err(error) => return Err(error),
-            }
-        }
+        named.extend(self.keys_of_manifests(cx, set, &known).await?);
         for tombstone in read_all::<Tombstone>(self, cx, Place::Tombstones, set).await? {
             named.extend(tombstone.artifacts);
             found.retain(|candidate| candidate.object.key.strip_prefix(&tombstone.prefix).is_none());

@@ -2,11 +2,11 @@
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::Repository;
+use super::{Repository, inventory};
 use crate::context::JobContext;
 use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
-use crate::manifest::Manifest;
+use crate::manifest::{Artifact, Manifest};
 use crate::store::{ListOptions, StoreExt};
 
 /// Heads under way at a time.
@@ -14,16 +14,22 @@ const HEADS: usize = 8;
 /// Keys in one delete.
 const BATCH: usize = 1000;
 
-/// The keys and sizes of the objects that a manifest names itself.
-pub(crate) fn named(manifest: &Manifest) -> Vec<(ObjectKey, u64)> {
-    let inventory = manifest.inventory.iter().map(|inventory| (inventory.key.clone(), inventory.stored.size));
-    manifest.artifacts.iter().map(|artifact| (artifact.key.clone(), artifact.stored.size)).chain(inventory).collect()
+/// The artifacts of a backup, from its inventory when it has one.
+///
+/// # Errors
+/// `artifact.corrupt` and `artifact.missing` for the inventory; those of the store.
+pub(crate) async fn of(repository: &Repository, cx: &JobContext, manifest: &Manifest) -> Result<Vec<Artifact>> {
+    match &manifest.inventory {
+        None => Ok(manifest.artifacts.clone()),
+        Some(found) => inventory::read(repository, cx, found).await,
+    }
 }
 
 /// # Errors
-/// `artifact.missing` when an object that the manifest names is not there with its size.
-pub(crate) async fn check_stored(repository: &Repository, cx: &JobContext, manifest: &Manifest) -> Result<()> {
-    futures::stream::iter(named(manifest))
+/// `artifact.missing` when one of `artifacts` is not there with its size.
+pub(crate) async fn check_stored(repository: &Repository, cx: &JobContext, artifacts: &[Artifact]) -> Result<()> {
+    let expected: Vec<_> = artifacts.iter().map(|artifact| (artifact.key.clone(), artifact.stored.size)).collect();
+    futures::stream::iter(expected)
         .map(|(key, size)| async move { check_one(repository, cx, &key, size).await })
         .buffer_unordered(HEADS)
         .try_collect()

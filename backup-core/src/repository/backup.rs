@@ -168,6 +168,7 @@ impl Repository {
             history = unchanged::other_history(&probe, previous);
         }
 
+        cx.event(Event::Phase(Phase::Waiting));
         let working_set = pipeline::working_set(&**self.store(), encoder.as_ref(), probe.size_hint);
         let _memory = self.budget().reserve(cx, working_set).await?;
 
@@ -227,7 +228,7 @@ impl Run<'_> {
         };
 
         self.cx.event(Event::Phase(Phase::Publishing));
-        if let Err(error) = self.may_publish(&manifest, &intent).await {
+        if let Err(error) = self.may_publish(&intent).await {
             return Err(self.give_up(error, &sink, &intent).await);
         }
         // From here on a cancel comes too late: an interrupted put would leave open what happened.
@@ -315,6 +316,7 @@ impl Run<'_> {
         if artifacts.is_empty() {
             return Err(Error::new(&codes::SOURCE_FAILED, "the source wrote nothing"));
         }
+        artifacts::check_stored(self.repository, self.cx, &artifacts).await?;
         let (artifacts, inventory) = self.inventory(artifacts, sink).await?;
         let mut required_features = Vec::new();
         if inventory.is_some() {
@@ -364,8 +366,7 @@ impl Run<'_> {
     }
 
     /// The last look before publishing.
-    async fn may_publish(&self, manifest: &Manifest, intent: &IntentKeeper) -> Result<()> {
-        artifacts::check_stored(self.repository, self.cx, manifest).await?;
+    async fn may_publish(&self, intent: &IntentKeeper) -> Result<()> {
         self.lease.still_held().await?;
         intent.check_alive()?;
         self.cx.check()

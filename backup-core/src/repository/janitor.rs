@@ -3,7 +3,7 @@
 //! Never by the mere absence of a manifest. It settles with a late publisher through one object alone: whoever creates the record
 //! at the manifest key, aborted or manifest, has decided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -192,13 +192,18 @@ impl Repository {
         Ok(())
     }
 
-    /// Removes the objects of a backup that was given up.
+    /// Removes the objects of a backup that was given up. Of those under shared names only what no published backup names:
+    /// another one may have won the name with the very same bytes.
     async fn clean(&self, cx: &JobContext, intent: &Intent) -> Result<u64> {
         let mut keys = Vec::new();
         for artifact in &intent.artifacts {
             if self.is_still(cx, artifact).await? {
                 keys.push(artifact.key.clone());
             }
+        }
+        if !keys.is_empty() {
+            let named = self.keys_of_manifests(cx, &intent.set, &HashSet::new()).await?;
+            keys.retain(|key| !named.contains(key));
         }
         artifacts::remove(self, cx, &intent.prefix, &keys).await
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Repository, blocks, decode, inventory};
+use super::{Repository, artifacts, blocks, decode};
 use crate::context::JobContext;
 use crate::error::{Error, Result, codes};
 use crate::manifest::{Artifact, Compression, Manifest};
@@ -32,10 +32,7 @@ impl Repository {
             None if self.naming().adoptable_prefix(set).is_some() => self.adopt(cx, set, id).await?,
             None => return Err(Error::new(&codes::BACKUP_NOT_FOUND, format!("there is no published backup {id} in {set}"))),
         };
-        let artifacts = match &manifest.inventory {
-            None => manifest.artifacts.clone(),
-            Some(found) => inventory::read(self, cx, found).await?,
-        };
+        let artifacts = artifacts::of(self, cx, &manifest).await?;
         Ok(StoredBackup { repository: self.clone(), manifest, artifacts })
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::catalogue::{BackupInfo, State};
 use super::create::{Creation, create};
 use super::taken::read_all;
-use super::{Repository, artifacts, inventory};
+use super::{Repository, artifacts};
 use crate::context::JobContext;
 use crate::error::{Error, ErrorKind, Result, codes};
 use crate::key::ObjectKey;
@@ -32,11 +32,15 @@ impl Repository {
         let began = cx.clock().monotonic();
         let tombstone = self.tombstone(cx, info, reason).await?;
         let key = layout::tombstone_key(&info.set, &info.id)?;
-        match create(&**self.store(), cx, &key, &record::seal(&tombstone)?, None).await? {
-            Creation::Created => {}
-            Creation::Taken(_) => {
+        match create(&**self.store(), cx, &key, &record::seal(&tombstone)?, None).await {
+            Ok(Creation::Created) => {}
+            Ok(Creation::Taken(_)) => {
                 return Ok(Removal::Withdrawn("an earlier removal has to be finished by the janitor first".into()));
             }
+            Err(error) if error.kind() == ErrorKind::NoSpace && !tombstone.adopted => {
+                return self.remove_from_full_store(cx, &tombstone).await;
+            }
+            Err(error) => return Err(error),
         }
         match self.came_to_be_needed(cx, &info.set, &info.id).await {
             Ok(None) => {}
@@ -55,6 +59,20 @@ impl Repository {
             return Err(Error::new(&codes::JOB_DEADLINE, format!("removing backup {} took too long to be safe", info.id)));
         }
         self.finish_removal(cx, &tombstone).await?;
+        Ok(Removal::Removed)
+    }
+
+    /// A full store has no room for a tombstone, and removing is how room is made: here the manifest goes first, and the tombstone
+    /// takes its place. A crash just between the two leaves data that no record names; it is invisible, and lies under the backup's id.
+    async fn remove_from_full_store(&self, cx: &JobContext, tombstone: &Tombstone) -> Result<Removal> {
+        let (set, id) = (&tombstone.set, &tombstone.id);
+        if let Some(why) = self.came_to_be_needed(cx, set, id).await? {
+            return Ok(Removal::Withdrawn(why));
+        }
+        self.store().delete(cx, &[layout::manifest_key(set, id)?]).await?.into_result()?;
+        // Without room even now the removal goes on all the same: its data is the room.
+        let _ = create(&**self.store(), cx, &layout::tombstone_key(set, id)?, &record::seal(tombstone)?, None).await;
+        self.finish_removal(cx, tombstone).await?;
         Ok(Removal::Removed)
     }
 
@@ -81,17 +99,15 @@ impl Repository {
 
     async fn all_keys(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Vec<ObjectKey>> {
         let manifest = self.manifest(cx, set, id).await?;
-        let mut keys: Vec<_> = artifacts::named(&manifest).into_iter().map(|(key, _)| key).collect();
-        if let Some(found) = &manifest.inventory {
-            match inventory::read(self, cx, found).await {
-                Ok(artifacts) => {
-                    let keys_there = artifacts.into_iter().map(|artifact| artifact.key);
-                    keys.extend(keys_there.filter(|key| layout::check_artifact_key(&manifest.prefix, key).is_ok()));
-                }
-                // As with a damaged manifest: its own prefix is all that can be known.
-                Err(error) if error.kind() == ErrorKind::Corrupt => {}
-                Err(error) => return Err(error),
+        let mut keys: Vec<_> = manifest.inventory.iter().map(|inventory| inventory.key.clone()).collect();
+        match artifacts::of(self, cx, &manifest).await {
+            Ok(artifacts) => {
+                let keys_there = artifacts.into_iter().map(|artifact| artifact.key);
+                keys.extend(keys_there.filter(|key| layout::check_artifact_key(&manifest.prefix, key).is_ok()));
             }
+            // As with a damaged manifest: its own prefix is all that can be known.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {}
+            Err(error) => return Err(error),
         }
         Ok(keys)
     }

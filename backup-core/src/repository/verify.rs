@@ -145,9 +145,14 @@ impl Repository {
     }
 
     /// Puts the record, and removes the older ones of the same backup. It is the newest one whatever the clock did since the last.
+    ///
+    /// A look that saw less does not clear what a closer one found: then the closer one's record stays the newest.
     async fn keep(&self, cx: &JobContext, record: &mut Verified) -> Result<()> {
         let (set, id) = (record.set.clone(), record.id.clone());
         let older = self.verify_records(cx, &set, &id).await?;
+        if record.is_good() && self.found_by_closer_look(cx, &older, record).await? {
+            return Ok(());
+        }
         let newest = older.iter().filter_map(|key| layout::parse_verified(Place::Verified.parse(key)?.2)).map(|(at, _)| at).max();
         if let Some(after) = newest.and_then(|at| at.checked_add_signed(TimeDelta::milliseconds(1))) {
             record.verified_at = record.verified_at.max(after);
@@ -159,6 +164,17 @@ impl Repository {
             self.store().delete(cx, &older).await?.into_result()?;
         }
         Ok(())
+    }
+
+    /// True when the newest of the `older` records tells of damage found by a check that `record` did not make.
+    async fn found_by_closer_look(&self, cx: &JobContext, older: &[ObjectKey], record: &Verified) -> Result<bool> {
+        let outcome = |key: &ObjectKey| layout::parse_verified(Place::Verified.parse(key)?.2);
+        let Some((key, _)) = older.iter().filter_map(|key| Some((key, outcome(key)?))).max_by_key(|(_, outcome)| *outcome) else {
+            return Ok(false);
+        };
+        let Some(bytes) = self.record_bytes(cx, key).await? else { return Ok(false) };
+        let newest: Verified = record::open(&bytes)?;
+        Ok(!newest.is_good() && newest.checks.iter().any(|check| !record.checks.contains(check)))
     }
 
     /// The keys of one backup's verify records. Lists no further than they reach: a set may have many.

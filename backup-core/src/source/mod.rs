@@ -114,7 +114,7 @@ pub struct Summary {
     pub revision: Option<Revision>,
     /// As [`Probe::version`]; the probe's when `None`.
     pub version: Option<String>,
-    /// What the source itself checked, as it wants it in the manifest: `{"etcd-sha256": "…"}`.
+    /// What the source itself checked, as it wants it in the manifest: `{"sha256": "…"}`.
     pub integrity: Option<Value>,
     /// What somebody should know although the backup is whole; any makes the outcome "completed with warnings".
     pub warnings: Vec<String>,
