@@ -112,6 +112,11 @@ impl JobContext {
         Self { cancel: CancellationToken::new(), deadline: None, ..self.clone() }.with_limit(limit)
     }
 
+    /// A context of the same job whose own cancel does not reach the job.
+    pub(crate) fn child(&self) -> Self {
+        Self { cancel: self.cancel.child_token(), ..self.clone() }
+    }
+
     /// The time left until the deadline, or `None` without one.
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_sub(self.clock().monotonic()))

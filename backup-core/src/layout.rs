@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::name::{BackupId, SetName};
+use crate::naming::own_prefix;
 
 /// Nothing else lives under this prefix, and no artifact does.
 pub(crate) const RESERVED: &str = ".backup/";
@@ -77,7 +78,8 @@ pub(crate) fn manifest_key(set: &SetName, id: &BackupId) -> Result<ObjectKey> {
 }
 
 pub(crate) fn intent_key(set: &SetName, id: &BackupId, generation: u64) -> Result<ObjectKey> {
-    Place::Intents.key(set, id, &format!(".{generation}"))
+    // Padded, so that a renewal sorts behind the generation it replaces: a listing that misses one meets the other.
+    Place::Intents.key(set, id, &format!(".{generation:08}"))
 }
 
 pub(crate) fn tombstone_key(set: &SetName, id: &BackupId) -> Result<ObjectKey> {
@@ -106,12 +108,36 @@ pub(crate) fn parse_verified(rest: &str) -> Option<(DateTime<Utc>, bool)> {
     }
 }
 
-/// Refuses artifact keys that would fall among the engine's own.
-pub(crate) fn check_artifact_key(key: &ObjectKey) -> Result<()> {
+/// Refuses artifact keys that a backup with this prefix of its own cannot have: among the engine's own, and under the prefix of another
+/// backup. A record that lies must not make anybody remove what belongs to others.
+pub(crate) fn check_artifact_key(own: &KeyPrefix, key: &ObjectKey) -> Result<()> {
+    let refused = |why: String| Err(Error::new(&codes::INPUT_INVALID, format!("artifact key {key} {why}")));
     if key.as_str().starts_with(RESERVED) {
-        return Err(Error::new(&codes::INPUT_INVALID, format!("artifact key {key} lies under the reserved {RESERVED}")));
+        return refused(format!("lies under the reserved {RESERVED}"));
+    }
+    let folders = key.as_str().rsplit_once('/').map_or("", |(folders, _)| folders);
+    if key.strip_prefix(own).is_none() && folders.split('/').any(|folder| BackupId::new(folder).is_ok()) {
+        return refused("lies under another backup's own prefix".into());
     }
     Ok(())
+}
+
+/// Checks that what a record of this backup claims can be its own.
+///
+/// # Errors
+/// `record.corrupt`.
+pub(crate) fn check_claims<'a>(
+    set: &SetName,
+    id: &BackupId,
+    prefix: &KeyPrefix,
+    keys: impl IntoIterator<Item = &'a ObjectKey>,
+) -> Result<()> {
+    let corrupt = |why: String| Error::new(&codes::RECORD_CORRUPT, format!("a record of backup {id} of {set}: {why}"));
+    let own = own_prefix(set, id)?;
+    if *prefix != own {
+        return Err(corrupt(format!("it claims the prefix `{prefix}`")));
+    }
+    keys.into_iter().try_for_each(|key| check_artifact_key(&own, key)).map_err(|error| corrupt(error.message().to_owned()))
 }
 
 #[cfg(test)]
@@ -123,8 +149,8 @@ mod tests {
         let set = SetName::new("etcd/prod").unwrap();
         let id = BackupId::new("20261121T120000250Z-1f0c9a2b").unwrap();
         let key = intent_key(&set, &id, 3).unwrap();
-        assert_eq!(key.as_str(), ".backup/intents/etcd/prod/20261121T120000250Z-1f0c9a2b.3.json");
-        assert_eq!(Place::Intents.parse(&key), Some((set.clone(), id.clone(), "3")));
+        assert_eq!(key.as_str(), ".backup/intents/etcd/prod/20261121T120000250Z-1f0c9a2b.00000003.json");
+        assert_eq!(Place::Intents.parse(&key), Some((set.clone(), id.clone(), "00000003")));
         assert_eq!(Place::Sets.parse(&key), None);
         let key = manifest_key(&set, &id).unwrap();
         assert_eq!(Place::Sets.parse_in(&set, &key), Some((id.clone(), "")));

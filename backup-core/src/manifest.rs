@@ -8,12 +8,16 @@ use serde_json::{Map, Value};
 use crate::digest::{BlockHasher, Digest, Hasher};
 use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
+use crate::layout;
 use crate::name::{ArtifactName, BackupId, JobId, SetName};
-use crate::record::{self, Record};
+use crate::record::{self, Claims, Record};
 use crate::revision::Revision;
 
 /// Bytes of one digest block of stored data.
 pub const BLOCK_SIZE: u64 = 4 << 20;
+
+/// The largest block that is accepted in a manifest: a whole one is held in memory while it is checked.
+pub const MAX_BLOCK_SIZE: u64 = 32 << 20;
 
 /// Above so many artifacts the manifest names an inventory object instead of listing them.
 pub const MAX_INLINE_ARTIFACTS: usize = 1000;
@@ -109,6 +113,21 @@ pub struct Artifact {
     pub stored: Stored,
 }
 
+impl Artifact {
+    /// # Errors
+    /// `record.corrupt` when its members contradict each other.
+    pub(crate) fn check(&self) -> Result<()> {
+        let corrupt = |why: &str| Err(Error::new(&codes::RECORD_CORRUPT, format!("artifact `{}`: {why}", self.name)));
+        if !self.stored.is_consistent() {
+            return corrupt("the number or size of the block digests does not suit the size");
+        }
+        if self.compression == Compression::None && (self.size, self.sha256) != (self.stored.size, self.stored.sha256) {
+            return corrupt("it is not compressed, and yet its stored bytes are others than the source's");
+        }
+        Ok(())
+    }
+}
+
 /// The bytes as they lie in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
@@ -143,9 +162,9 @@ impl StoredHasher {
 }
 
 impl Stored {
-    /// True when the number of blocks suits the size.
+    /// True when the number of blocks suits the size, and a block fits into memory.
     pub fn is_consistent(&self) -> bool {
-        self.block_size > 0 && self.blocks.len() as u64 == self.size.div_ceil(self.block_size)
+        (1..=MAX_BLOCK_SIZE).contains(&self.block_size) && self.blocks.len() as u64 == self.size.div_ceil(self.block_size)
     }
 }
 
@@ -191,6 +210,14 @@ impl Record for Manifest {
     const VERSION: u64 = 1;
 }
 
+impl Claims for Manifest {
+    fn check_claims(&self, set: &SetName, id: &BackupId) -> Result<()> {
+        record::check_owner(Self::FORMAT, (&self.set, &self.id), (set, id))?;
+        let inventory = self.inventory.iter().map(|inventory| &inventory.key);
+        layout::check_claims(set, id, &self.prefix, self.artifacts.iter().map(|artifact| &artifact.key).chain(inventory))
+    }
+}
+
 impl Manifest {
     /// Reads and checks a manifest.
     ///
@@ -208,9 +235,7 @@ impl Manifest {
                 format!("backup {} of {} needs the feature `{feature}`", self.id, self.set),
             ));
         }
-        if !self.artifacts.iter().all(|artifact| artifact.stored.is_consistent()) {
-            return Err(Error::new(&codes::RECORD_CORRUPT, "the number of block digests does not suit the size"));
-        }
+        self.artifacts.iter().try_for_each(Artifact::check)?;
         Ok(self)
     }
 

@@ -12,7 +12,8 @@ use crate::key::{check_segments, text_type};
 
 /// The identity of the thing that is backed up: `etcd/prod`.
 ///
-/// Slash-separated segments of letters, digits, `_`, `-` and `.`; no segment starts with a dot; at most 200 bytes.
+/// Slash-separated segments of letters, digits, `_`, `-` and `.`; no segment starts with a dot or with a backup id (its keys would lie
+/// among those of that backup); at most 200 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SetName(String);
@@ -31,6 +32,15 @@ impl SetName {
                 &codes::INPUT_INVALID,
                 format!(
                     "backup set name {name:?} may hold letters, digits, `_`, `-`, `.` and `/`, no segment starting with a dot, 200 bytes at most"
+                ),
+            ));
+        }
+        let starts_with_id = |segment: &str| segment.get(..ID_LEN).is_some_and(|head| BackupId::new(head).is_ok());
+        if name.split('/').any(starts_with_id) {
+            return Err(Error::new(
+                &codes::INPUT_INVALID,
+                format!(
+                    "backup set name {name:?} has a segment that starts with a backup id: its keys would lie among that backup's"
                 ),
             ));
         }
@@ -68,6 +78,7 @@ impl ArtifactName {
 /// How the time part of a [`BackupId`] is written, milliseconds included.
 const TIME_FORMAT: &str = "%Y%m%dT%H%M%S%3fZ";
 const TIME_LEN: usize = 19;
+const ID_LEN: usize = TIME_LEN + 9;
 
 /// The identity of one backup: `20261121T093000123Z-1f0c9a2b`, UTC time and a random part. Ids order by time.
 ///
@@ -85,7 +96,7 @@ impl BackupId {
     pub fn new(id: impl Into<String>) -> Result<Self> {
         let id = id.into();
         let well_formed = id.is_ascii()
-            && id.len() == TIME_LEN + 9
+            && id.len() == ID_LEN
             && id.split_at(TIME_LEN).1.strip_prefix('-').is_some_and(is_lower_hex)
             && parse_time(id.split_at(TIME_LEN).0).is_some_and(|time| format_time(time) == id.split_at(TIME_LEN).0);
         if !well_formed {

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{FuturesOrdered, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
-use super::memory::{ChunkPermit, JobMemory};
+use super::memory::ChunkPermit;
 use crate::codec::{ChunkCheck, ChunkEncoder};
 use crate::cpu::CpuPool;
 use crate::digest::{BlockHasher, Digest, Hasher};
@@ -14,7 +14,8 @@ use crate::error::{Error, Result, codes};
 #[derive(Debug, Clone)]
 pub(crate) struct Chunk {
     pub(crate) pieces: Vec<Bytes>,
-    pub(crate) _permit: ChunkPermit,
+    /// `None` for the few bytes of a format's head and tail. They must not wait for memory: the chunks that hold it may wait for the head.
+    pub(crate) _permit: Option<ChunkPermit>,
 }
 
 impl Chunk {
@@ -84,13 +85,10 @@ pub(crate) async fn hash_blocks(pool: CpuPool, mut input: mpsc::Receiver<Chunk>)
 pub(crate) async fn encode(
     pool: CpuPool,
     encoder: ChunkEncoder,
-    memory: JobMemory,
     mut input: mpsc::Receiver<Item>,
     output: mpsc::Sender<Item>,
 ) -> Result<()> {
-    let head = encoder.head();
-    let permit = memory.chunk(head.len() as u64).await?;
-    send(&output, Item::Chunk(Chunk { pieces: vec![head], _permit: permit })).await?;
+    send(&output, Item::Chunk(Chunk { pieces: vec![encoder.head()], _permit: None })).await?;
     let mut check = ChunkCheck::default();
     let mut window = Bytes::new();
     let mut running = FuturesOrdered::new();
@@ -120,8 +118,7 @@ pub(crate) async fn encode(
         }
     }
     let tail = encoder.tail(&check)?;
-    let permit = memory.chunk(tail.len() as u64).await?;
-    send(&output, Item::Chunk(Chunk { pieces: vec![tail], _permit: permit })).await
+    send(&output, Item::Chunk(Chunk { pieces: vec![tail], _permit: None })).await
 }
 
 fn tail_of(data: &Bytes, len: usize) -> Bytes {

@@ -10,7 +10,7 @@ use crate::codec::ChunkEncoder;
 use crate::context::JobContext;
 use crate::cpu::CpuPool;
 use crate::digest::Digest;
-use crate::error::{Error, Result, codes};
+use crate::error::{Effect, Error, Result, codes};
 use crate::manifest::{BLOCK_SIZE, Stored};
 use crate::store::{ObjectMeta, ObjectWriter};
 
@@ -69,7 +69,7 @@ async fn run(
     commands: mpsc::Receiver<Command>,
 ) -> Result<()> {
     let _open = options.open;
-    let moved = move_data(&mut *writer, options.pool, options.memory, options.encoder, commands);
+    let moved = move_data(&mut *writer, options.pool, options.encoder, commands);
     // The token ends the stages wherever they stand: the writer is latched then, and aborted.
     let (outcome, answer, finish) = match cx.run(moved).await {
         Ok(Some(closed)) => closed,
@@ -104,7 +104,8 @@ fn check_size(meta: ObjectMeta, expected: u64) -> Result<ObjectMeta> {
         return Err(Error::new(
             &codes::ARTIFACT_CORRUPT,
             format!("{} has {} bytes in the store after {expected} were written", meta.key, meta.size),
-        ));
+        )
+        .with_effect(Effect::Applied));
     }
     Ok(meta)
 }
@@ -115,7 +116,6 @@ type Closed = (Outcome, oneshot::Sender<Outcome>, oneshot::Receiver<Finish>);
 async fn move_data(
     writer: &mut dyn ObjectWriter,
     pool: CpuPool,
-    memory: JobMemory,
     encoder: Option<ChunkEncoder>,
     commands: mpsc::Receiver<Command>,
 ) -> Result<Option<Closed>> {
@@ -140,7 +140,7 @@ async fn move_data(
             let (encode_in, to_encode) = mpsc::channel(DEPTH);
             let input = feed(commands, encode_in, Some(plain_in));
             let plain = lanes::hash(pool.clone(), plain);
-            let encode = lanes::encode(pool, encoder, memory, to_encode, stored_in);
+            let encode = lanes::encode(pool, encoder, to_encode, stored_in);
             let (closed, plain, (), (), hash, blocks, ()) =
                 tokio::try_join!(input, plain, encode, fan, stored_hash, block_hashes, write)?;
             (closed, plain, hash, blocks)

@@ -84,7 +84,7 @@ impl PipelineWriter {
         // An encoded chunk lives beside its plaintext for a while.
         let bytes = if self.exact { filled * 2 } else { filled };
         let permit = self.cx.run(self.memory.chunk(bytes)).await?;
-        let mut chunk = Chunk { pieces, _permit: permit };
+        let mut chunk = Chunk { pieces, _permit: Some(permit) };
         if chunk.pieces.len() > MAX_PIECES {
             let permit = chunk._permit.clone();
             chunk = Chunk { pieces: vec![chunk.contiguous()], _permit: permit };

@@ -1,9 +1,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Claims, Record, check_owner};
 use crate::digest::Digest;
+use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
+use crate::layout;
 use crate::name::{BackupId, JobId, SetName};
 
 /// Says what a running backup is going to leave behind, before it leaves it; read by the janitor when the job is gone.
@@ -49,4 +51,17 @@ pub struct IntendedArtifact {
 impl Record for Intent {
     const FORMAT: &'static str = "backup-intent";
     const VERSION: u64 = 1;
+}
+
+impl Claims for Intent {
+    fn check_claims(&self, set: &SetName, id: &BackupId) -> Result<()> {
+        check_owner(Self::FORMAT, (&self.set, &self.id), (set, id))?;
+        if self.manifest != layout::manifest_key(set, id)? {
+            return Err(Error::new(
+                &codes::RECORD_CORRUPT,
+                format!("the intent of {id} names {} as its manifest", self.manifest),
+            ));
+        }
+        layout::check_claims(set, id, &self.prefix, self.artifacts.iter().map(|artifact| &artifact.key))
+    }
 }

@@ -23,6 +23,7 @@ pub use verified::{Finding, Verified};
 
 use crate::digest::Digest;
 use crate::error::{Error, Result, codes};
+use crate::name::{BackupId, SetName};
 
 /// The largest record that is read: a manifest of a 16 TiB artifact has 300 MiB.
 pub(crate) const MAX_RECORD: u64 = 512 << 20;
@@ -36,6 +37,21 @@ pub trait Record: Serialize + DeserializeOwned {
     const FORMAT: &'static str;
     /// The version written; higher ones are refused.
     const VERSION: u64;
+}
+
+/// A record by which objects of a backup are removed: what it claims is checked against the place where it stands.
+pub(crate) trait Claims: Record {
+    /// # Errors
+    /// `record.corrupt` when it is not of this backup, or claims what that cannot own.
+    fn check_claims(&self, set: &SetName, id: &BackupId) -> Result<()>;
+}
+
+pub(crate) fn check_owner(format: &str, stated: (&SetName, &BackupId), place: (&SetName, &BackupId)) -> Result<()> {
+    if stated != place {
+        let why = format!("a `{format}` record of {} {} stands in the place of {} {}", stated.0, stated.1, place.0, place.1);
+        return Err(Error::new(&codes::RECORD_CORRUPT, why));
+    }
+    Ok(())
 }
 
 /// The bytes of a record, digest included.

@@ -1,8 +1,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Claims, Record, check_owner};
+use crate::error::Result;
 use crate::key::{KeyPrefix, ObjectKey};
+use crate::layout;
 use crate::name::{BackupId, SetName};
 
 /// Says what is going to be removed with a backup, before its manifest goes; whoever finds it finishes the removal.
@@ -29,4 +31,11 @@ pub struct Tombstone {
 impl Record for Tombstone {
     const FORMAT: &'static str = "backup-tombstone";
     const VERSION: u64 = 1;
+}
+
+impl Claims for Tombstone {
+    fn check_claims(&self, set: &SetName, id: &BackupId) -> Result<()> {
+        check_owner(Self::FORMAT, (&self.set, &self.id), (set, id))?;
+        layout::check_claims(set, id, &self.prefix, &self.artifacts)
+    }
 }

@@ -12,9 +12,10 @@ use super::taken::read_all;
 use super::{Repository, blocks, decode, external};
 use crate::context::JobContext;
 use crate::digest::Digest;
-use crate::error::{Error, Result, codes};
+use crate::error::{Error, ErrorKind, Result, codes};
+use crate::event::Event;
 use crate::key::ObjectKey;
-use crate::layout::{Place, RESERVED};
+use crate::layout::{self, Place, RESERVED};
 use crate::manifest::{Artifact, Compression, Manifest, SourceInfo, Stored};
 use crate::name::{BackupId, SetName};
 use crate::naming::{Adoptable, own_prefix};
@@ -119,8 +120,24 @@ impl Repository {
             Err(error) if *error.code() == codes::PUBLISH_CONFLICT => return self.manifest(cx, set, id).await,
             Err(error) => return Err(error),
         }
+        self.still_there(cx, &manifest).await?;
         self.catalogue().insert(&manifest);
         Ok(manifest)
+    }
+
+    /// A removal may have begun since the file was found. It puts its tombstone first and removes the file before it drops that: so
+    /// after our manifest either we see one of these, or it sees the manifest.
+    async fn still_there(&self, cx: &JobContext, manifest: &Manifest) -> Result<()> {
+        let (set, id) = (&manifest.set, &manifest.id);
+        let mut there = self.store().head_opt(cx, &layout::tombstone_key(set, id)?).await?.is_none();
+        for artifact in &manifest.artifacts {
+            there = there && self.store().head_opt(cx, &artifact.key).await?.is_some();
+        }
+        if there {
+            return Ok(());
+        }
+        self.store().delete(cx, &[layout::manifest_key(set, id)?]).await?.into_result()?;
+        Err(Error::new(&codes::BACKUP_NOT_FOUND, format!("the adoptable file {id} of {set} was removed while it was read")))
     }
 
     /// Size and digest of what a file of another program decodes to.
@@ -152,16 +169,44 @@ impl Repository {
         if found.is_empty() {
             return Ok(found);
         }
+        match self.without_named(cx, set, published, found).await {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                cx.event(Event::Warning(format!("files of other programs in {set} are not shown: {error}")));
+                Ok(Vec::new())
+            }
+            other => other,
+        }
+    }
+
+    /// Leaves out what a record names.
+    ///
+    /// # Errors
+    /// `record.unsupported` when a newer version wrote a record: nobody knows what that names.
+    async fn without_named(
+        &self,
+        cx: &JobContext,
+        set: &SetName,
+        published: &[Arc<BackupInfo>],
+        mut found: Vec<Found>,
+    ) -> Result<Vec<Found>> {
         let mut named: HashSet<ObjectKey> = HashSet::new();
         for intent in read_all::<Intent>(self, cx, Place::Intents, set).await? {
             named.extend(intent.artifacts.into_iter().map(|artifact| artifact.key));
             found.retain(|candidate| candidate.object.key.strip_prefix(&intent.prefix).is_none());
         }
+        // Backups whose only object is known have been looked at: what is new is read, not the whole set each time.
+        let whole = |info: &&Arc<BackupInfo>| info.state.is_published() && info.artifacts == 1 && info.first_key.is_some();
+        let known: HashSet<&BackupId> = published.iter().filter(whole).map(|info| &info.id).collect();
         for key in self.keys_under(cx, &Place::Sets.of_set(set)?).await? {
-            if let Some((id, "")) = Place::Sets.parse_in(set, &key)
-                && let Ok(Some(manifest)) = self.read_manifest(cx, set, &id).await
-            {
-                named.extend(manifest.artifacts.into_iter().map(|artifact| artifact.key));
+            let Some((id, "")) = Place::Sets.parse_in(set, &key) else { continue };
+            if known.contains(&id) {
+                continue;
+            }
+            match self.read_manifest(cx, set, &id).await {
+                Ok(Some(manifest)) => named.extend(manifest.artifacts.into_iter().map(|artifact| artifact.key)),
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
             }
         }
         for tombstone in read_all::<Tombstone>(self, cx, Place::Tombstones, set).await? {

@@ -22,6 +22,7 @@ use crate::naming;
 use crate::pipeline;
 use crate::record::Intent;
 use crate::source::{Probe, Source, Summary};
+use crate::store::StoreExt;
 
 /// How long cleaning up after a failure may take; what is left then is the janitor's.
 pub(crate) const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
@@ -146,7 +147,8 @@ impl Repository {
     /// # Cancel safety
     /// Cancel the context instead of dropping the future: a dropped one leaves its unfinished objects to the janitor.
     pub async fn backup(&self, cx: &JobContext, source: &dyn Source, request: &BackupRequest) -> Result<BackupOutcome> {
-        self.backup_steps(cx, source, request).await.context(|| format!("backing up {}", request.set))
+        // What goes wrong within is stopped by a cancel of its own: the caller's job may go on with something else.
+        self.backup_steps(&cx.child(), source, request).await.context(|| format!("backing up {}", request.set))
     }
 
     async fn backup_steps(&self, cx: &JobContext, source: &dyn Source, request: &BackupRequest) -> Result<BackupOutcome> {
@@ -204,12 +206,20 @@ impl Run<'_> {
         let intent = Arc::new(self.declare_intent().await?);
         let sink = self.sink(&probe, encoder, &intent)?;
 
+        if let Err(error) = self.check_parents().await {
+            return Err(self.give_up(error, &sink, &intent).await);
+        }
         let captured = self.capture(&sink, &intent).await;
+        let closed = sink.check_closed();
+        if closed.is_err() {
+            // A writer that the source still holds somewhere would keep its task, and us, waiting for ever.
+            self.cx.cancel_token().cancel();
+        }
         let settled = sink.settle().await;
-        let captured = match (captured, settled) {
-            (Ok(summary), Ok(())) => self.manifest(summary, probe, &sink).await,
-            (Err(error), settled) => Err(root_cause(error, settled)),
-            (Ok(_), Err(error)) => Err(error),
+        let captured = match (captured, closed, settled) {
+            (Ok(summary), Ok(()), Ok(())) => self.manifest(summary, probe, &sink).await,
+            (Err(error), _, settled) => Err(root_cause(error, settled)),
+            (Ok(_), Err(error), _) | (Ok(_), Ok(()), Err(error)) => Err(error),
         };
         let manifest = match captured {
             Ok(manifest) => manifest,
@@ -230,6 +240,21 @@ impl Run<'_> {
         let dropped = intent.drop_all(&cx).await;
         let note = dropped.err().map(|error| format!("the intent is left to the janitor: {error}"));
         Ok((manifest, note.into_iter().collect()))
+    }
+
+    /// Looks for the parents once the intent names them: from here on no removal begins, and one that began before left its tombstone, or
+    /// no manifest.
+    async fn check_parents(&self) -> Result<()> {
+        let set = &self.request.set;
+        for parent in &self.request.parents {
+            let tombstone = crate::layout::tombstone_key(set, parent)?;
+            if self.repository.store().head_opt(self.cx, &tombstone).await?.is_some() {
+                let error = Error::new(&codes::BACKUP_NOT_FOUND, format!("the parent {parent} is being removed"));
+                return Err(error.with_retry(crate::Retry::Later));
+            }
+            self.repository.manifest(self.cx, set, parent).await.context(|| "looking for a parent".to_owned())?;
+        }
+        Ok(())
     }
 
     async fn declare_intent(&self) -> Result<IntentKeeper> {
@@ -290,7 +315,7 @@ impl Run<'_> {
         if artifacts.is_empty() {
             return Err(Error::new(&codes::SOURCE_FAILED, "the source wrote nothing"));
         }
-        let (artifacts, inventory) = self.inventory(artifacts).await?;
+        let (artifacts, inventory) = self.inventory(artifacts, sink).await?;
         let mut required_features = Vec::new();
         if inventory.is_some() {
             required_features.push("inventory".to_owned());
@@ -326,12 +351,16 @@ impl Run<'_> {
         })
     }
 
-    async fn inventory(&self, artifacts: Vec<Artifact>) -> Result<(Vec<Artifact>, Option<Inventory>)> {
+    async fn inventory(&self, artifacts: Vec<Artifact>, sink: &EngineSink) -> Result<(Vec<Artifact>, Option<Inventory>)> {
         if artifacts.len() <= crate::manifest::MAX_INLINE_ARTIFACTS {
             return Ok((artifacts, None));
         }
         let prefix = naming::own_prefix(&self.request.set, &self.id)?;
-        Ok((Vec::new(), Some(inventory::write(self.repository, self.cx, &prefix, &artifacts).await?)))
+        let written = inventory::write(self.repository, self.cx, &prefix, &artifacts, self.request.retain_until).await;
+        if written.as_ref().is_err_and(|error| error.effect() != crate::Effect::None) {
+            sink.mark_unsettled();
+        }
+        Ok((Vec::new(), Some(written?)))
     }
 
     /// The last look before publishing.

@@ -38,7 +38,7 @@ pub(crate) async fn read_block(
     let corrupt = |what: String| Error::new(&codes::ARTIFACT_CORRUPT, format!("block {index} of {key} {what}"));
     let Some(&expected) = stored.blocks.get(index) else { return Err(corrupt("has no digest in the manifest".into())) };
     let start = index as u64 * stored.block_size;
-    let end = (start + stored.block_size).min(stored.size);
+    let end = start.saturating_add(stored.block_size).min(stored.size);
     let pieces = cx.run(collect(repository, cx, key, start..end)).await?;
     let length: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
     if length != end - start {

@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
+use serde_json::Value;
 
 use super::{Repository, artifacts};
 use crate::context::JobContext;
@@ -16,7 +18,7 @@ use crate::key::{KeyPrefix, ObjectKey};
 use crate::layout::{self, Place};
 use crate::manifest::Manifest;
 use crate::name::{BackupId, SetName};
-use crate::record::{self, Aborted, MAX_RECORD, Record};
+use crate::record::{self, Aborted, Claims, MAX_RECORD, Record};
 use crate::revision::Revision;
 use crate::store::{ListOptions, ObjectMeta, StoreExt};
 
@@ -69,6 +71,8 @@ pub enum State {
     Adopted,
     /// Its manifest cannot be read; the text says why.
     Damaged(String),
+    /// A newer version wrote it, and this one cannot use it; the text says what it lacks. Left alone.
+    Unsupported(String),
 }
 
 impl State {
@@ -81,7 +85,7 @@ impl State {
 impl BackupInfo {
     /// Published or adopted, and not found damaged by its last verify.
     pub fn is_good(&self) -> bool {
-        !matches!(self.state, State::Damaged(_)) && self.verified.is_none_or(|(_, good)| good)
+        matches!(self.state, State::Published | State::Adopted) && self.verified.is_none_or(|(_, good)| good)
     }
 
     pub(crate) fn of(manifest: &Manifest) -> Self {
@@ -107,6 +111,13 @@ impl BackupInfo {
 
     fn damaged(set: &SetName, id: &BackupId, error: &Error) -> Self {
         Self::bare(set, id, id.time(), State::Damaged(error.to_string()))
+    }
+
+    /// An entry of which only this is known for sure: that it is there, and what it needs.
+    fn unsupported(set: &SetName, id: &BackupId, error: &Error, members: &serde_json::Map<String, Value>) -> Self {
+        let parents = members.get("parents").and_then(Value::as_array).into_iter().flatten();
+        let parents = parents.filter_map(|parent| BackupId::new(parent.as_str()?).ok()).collect();
+        Self { parents, ..Self::bare(set, id, id.time(), State::Unsupported(error.to_string())) }
     }
 
     pub(crate) fn bare(set: &SetName, id: &BackupId, created_at: DateTime<Utc>, state: State) -> Self {
@@ -229,6 +240,12 @@ impl Marks {
         }
         Arc::new(BackupInfo { pinned, verified, ..(**info).clone() })
     }
+}
+
+fn manifest_of(set: &SetName, id: &BackupId, members: serde_json::Map<String, Value>) -> Result<Manifest> {
+    let manifest = record::parse::<Manifest>(members)?.checked()?;
+    manifest.check_claims(set, id)?;
+    Ok(manifest)
 }
 
 impl Repository {
@@ -379,13 +396,19 @@ impl Repository {
     }
 
     async fn read_slot(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Option<Read>> {
-        let read = match self.read_manifest(cx, set, id).await {
-            Ok(Some(manifest)) => Some(Read::Backup(Arc::new(BackupInfo::of(&manifest)))),
-            Ok(None) => self.aborted_or_gone(cx, set, id).await?,
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
-                Some(Read::Backup(Arc::new(BackupInfo::damaged(set, id, &error))))
-            }
+        let read = match self.read_members(cx, set, id).await {
+            Ok(Some(members)) => Some(match manifest_of(set, id, members.clone()) {
+                Ok(manifest) => BackupInfo::of(&manifest),
+                Err(error) if error.kind() == ErrorKind::Unsupported => BackupInfo::unsupported(set, id, &error, &members),
+                Err(error) => BackupInfo::damaged(set, id, &error),
+            }),
+            Ok(None) => None,
+            Err(error) if error.kind() == ErrorKind::Corrupt => Some(BackupInfo::damaged(set, id, &error)),
             Err(error) => return Err(error),
+        };
+        let read = match read {
+            Some(info) => Some(Read::Backup(Arc::new(info))),
+            None => self.aborted_or_gone(cx, set, id).await?,
         };
         self.catalogue().remember(set, id, read.clone());
         Ok(read)
@@ -398,20 +421,32 @@ impl Repository {
 
     /// The manifest of a backup, `None` when nothing or an aborted record stands there.
     pub(crate) async fn read_manifest(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Option<Manifest>> {
-        let key = layout::manifest_key(set, id)?;
-        let Some(bytes) = self.store().get_opt(cx, &key, MAX_RECORD).await? else { return Ok(None) };
+        self.read_members(cx, set, id).await?.map(|members| manifest_of(set, id, members)).transpose()
+    }
+
+    /// The checked members of what may be a manifest, `None` when nothing or an aborted record stands there.
+    async fn read_members(
+        &self,
+        cx: &JobContext,
+        set: &SetName,
+        id: &BackupId,
+    ) -> Result<Option<serde_json::Map<String, Value>>> {
+        let Some(bytes) = self.record_bytes(cx, &layout::manifest_key(set, id)?).await? else { return Ok(None) };
         let members = record::check(&bytes)?;
-        if record::format_of(&members) == Aborted::FORMAT {
-            return Ok(None);
+        Ok((record::format_of(&members) != Aborted::FORMAT).then_some(members))
+    }
+
+    /// The bytes of a record, `None` when it is not there.
+    ///
+    /// # Errors
+    /// `record.corrupt` for an object that is too big to be one; those of the store.
+    pub(crate) async fn record_bytes(&self, cx: &JobContext, key: &ObjectKey) -> Result<Option<Bytes>> {
+        match self.store().get_opt(cx, key, MAX_RECORD).await {
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                Err(Error::new(&codes::RECORD_CORRUPT, format!("{key} is no record")).with_source(error))
+            }
+            other => other,
         }
-        let manifest = record::parse::<Manifest>(members)?.checked()?;
-        if manifest.set != *set || manifest.id != *id {
-            return Err(Error::new(
-                &codes::RECORD_CORRUPT,
-                format!("{key} holds the manifest of {} {}", manifest.set, manifest.id),
-            ));
-        }
-        Ok(Some(manifest))
     }
 
     async fn marks(&self, cx: &JobContext, set: &SetName) -> Result<Marks> {

@@ -22,7 +22,6 @@ struct State {
     size: u64,
     pool: CpuPool,
     key: ObjectKey,
-    compression: Compression,
     /// What has to come out; `None` when that is what we want to know.
     expected: Option<(u64, Digest)>,
     /// The decoder may hold more output although all input was read.
@@ -58,7 +57,6 @@ fn start(
         size: 0,
         pool,
         key: key.clone(),
-        compression,
         expected,
         more: false,
         ended: false,
@@ -87,7 +85,7 @@ async fn next(state: &mut State) -> Result<Option<Bytes>> {
                 None => return finish(state).map(|()| None),
             }
         }
-        let mut decoder = std::mem::replace(&mut state.decoder, Decoder::new(state.compression)?);
+        let mut decoder = std::mem::replace(&mut state.decoder, Decoder::new(Compression::None)?);
         let mut hasher = std::mem::take(&mut state.hasher);
         let input = state.input.clone();
         let worked = state.pool.run(move || {

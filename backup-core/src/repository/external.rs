@@ -1,5 +1,7 @@
 //! Objects that a source wrote by itself: found and hashed before the backup is published.
 
+use std::collections::HashSet;
+
 use futures::TryStreamExt;
 
 use super::Repository;
@@ -17,10 +19,11 @@ pub(crate) async fn inventory(
     prefix: &KeyPrefix,
     known: &[Artifact],
 ) -> Result<Vec<Artifact>> {
+    let known: HashSet<&ObjectKey> = known.iter().map(|artifact| &artifact.key).collect();
     let mut found = Vec::new();
     let mut listing = repository.store().list(cx, prefix, ListOptions::default());
     while let Some(object) = listing.try_next().await? {
-        if known.iter().any(|artifact| artifact.key == object.key) {
+        if known.contains(&object.key) {
             continue;
         }
         let name = ArtifactName::new(object.key.strip_prefix(prefix).unwrap_or(object.key.as_str()))?;

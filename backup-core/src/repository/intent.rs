@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::create::{Creation, create};
+use super::later;
 use crate::context::JobContext;
 use crate::error::{Error, Result, codes};
 use crate::key::ObjectKey;
@@ -37,7 +38,7 @@ impl IntentKeeper {
     /// Writes generation 0. `expires_at` is set here.
     pub(crate) async fn declare(store: Arc<dyn Store>, cx: &JobContext, mut intent: Intent, ttl: Duration) -> Result<Self> {
         let expires = cx.clock().monotonic().saturating_add(ttl);
-        intent.expires_at = cx.clock().now() + ttl;
+        intent.expires_at = later(cx.clock().now(), ttl);
         put(&*store, cx, &intent).await?;
         let state = State { current: intent, stale: Vec::new(), next_generation: 1, expires };
         Ok(Self { store, cx: cx.clone(), ttl, renewing: tokio::sync::Mutex::default(), state: Mutex::new(state) })
@@ -73,23 +74,24 @@ impl IntentKeeper {
         };
         next.artifacts.extend(announced);
         let expires = self.cx.clock().monotonic().saturating_add(self.ttl);
-        next.expires_at = self.cx.clock().now() + self.ttl;
-        if let Err(error) = put(&*self.store, &self.cx, &next).await {
-            self.locked().stale.push(layout::intent_key(&next.set, &next.id, next.generation)?);
-            return Err(error);
-        }
+        next.expires_at = later(self.cx.clock().now(), self.ttl);
+        // Noted before it is tried: this call may be dropped half-way, when the capture ends.
+        let key = layout::intent_key(&next.set, &next.id, next.generation)?;
+        self.locked().stale.push(key.clone());
+        put(&*self.store, &self.cx, &next).await?;
         let mut stale = {
             let mut state = self.locked();
             state.current = next;
             state.expires = expires;
+            state.stale.retain(|stale| *stale != key);
             state.stale.push(previous);
-            std::mem::take(&mut state.stale)
+            state.stale.clone()
         };
         // The newest generation counts; older ones that cannot be removed now go with the next, or at the end.
         if let Ok(report) = self.store.delete(&self.cx, &stale).await {
-            stale = report.failed.into_iter().map(|(key, _)| key).collect();
+            stale.retain(|key| !report.failed.iter().any(|(failed, _)| failed == key));
+            self.locked().stale.retain(|key| !stale.contains(key));
         }
-        self.locked().stale.extend(stale);
         Ok(())
     }
 

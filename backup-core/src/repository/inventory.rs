@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 
 use super::{Repository, blocks};
@@ -20,6 +21,7 @@ pub(crate) async fn write(
     cx: &JobContext,
     prefix: &KeyPrefix,
     artifacts: &[Artifact],
+    retain_until: Option<DateTime<Utc>>,
 ) -> Result<Inventory> {
     let mut lines = BytesMut::new();
     for artifact in artifacts {
@@ -30,7 +32,7 @@ pub(crate) async fn write(
     }
     let lines = lines.freeze();
     let key = prefix.key(NAME)?;
-    let options = WriteOptions::new(cx.job().clone()).size_hint(Some(lines.len() as u64));
+    let options = WriteOptions::new(cx.job().clone()).size_hint(Some(lines.len() as u64)).retain_until(retain_until);
     let mut writer = repository.store().writer(cx, &key, options).await?;
     if let Err(error) = writer.write(lines.clone()).await {
         // The first error is the one to report.
@@ -56,13 +58,18 @@ pub(crate) async fn read(repository: &Repository, cx: &JobContext, inventory: &I
     let mut stream = blocks::checked(repository, cx, &inventory.key, &stored, 0..stored.size, memory);
     let mut artifacts = Vec::new();
     let mut rest = BytesMut::new();
+    // A line may be long (a digest for each block): no byte of it is looked at twice.
+    let mut searched = 0;
     while let Some(piece) = stream.try_next().await? {
         rest.extend_from_slice(&piece);
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let line: Bytes = rest.split_to(end + 1).freeze();
+        while let Some(end) = rest.iter().skip(searched).position(|byte| *byte == b'\n') {
+            let line: Bytes = rest.split_to(searched + end + 1).freeze();
+            searched = 0;
             let artifact: Artifact = serde_json::from_slice(&line).map_err(|error| corrupt(error.to_string()))?;
+            artifact.check().map_err(|error| corrupt(error.to_string()))?;
             artifacts.push(artifact);
         }
+        searched = rest.len();
     }
     if !rest.is_empty() || artifacts.len() as u64 != inventory.count {
         return Err(corrupt(format!("lists {} artifacts instead of {}", artifacts.len(), inventory.count)));

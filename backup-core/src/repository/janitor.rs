@@ -6,20 +6,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
 
 use super::create::{Creation, create};
 use super::removal::Resumed;
-use super::{Repository, artifacts, external};
+use super::taken::{Placed, read_placed};
+use super::{Repository, artifacts, earlier, external, later};
 use crate::context::JobContext;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, codes};
 use crate::event::{Event, Phase};
 use crate::key::ObjectKey;
 use crate::layout::{self, Place};
 use crate::manifest::Manifest;
 use crate::name::{BackupId, SetName};
-use crate::record::{self, Aborted, IntendedArtifact, Intent, MAX_RECORD, Record, Tombstone};
-use crate::store::{ListOptions, StoreExt, SweepOptions};
+use crate::record::{self, Aborted, IntendedArtifact, Intent, Record, Tombstone};
+use crate::store::{StoreExt, SweepOptions};
 
 /// What a run of the janitor did.
 #[derive(Debug, Default)]
@@ -44,10 +44,13 @@ pub struct JanitorReport {
 }
 
 /// All generations of one backup's intent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Generations {
     keys: Vec<ObjectKey>,
+    /// `None` when the newest one cannot be read: then nothing is done about this backup, for an older one knows too little.
     newest: Option<Intent>,
+    /// Its job may be alive, and the unfinished writes of all jobs stay when this one's is not known.
+    may_live: bool,
 }
 
 impl Repository {
@@ -59,25 +62,33 @@ impl Repository {
         cx.event(Event::Phase(Phase::Removing));
         let now = cx.clock().now();
         let mut report = JanitorReport::default();
-        let intents = self.all_intents(cx, &mut report).await?;
+        let intents = self.all_intents(cx, now, &mut report).await?;
         let tombstones = self.all_tombstones(cx, &mut report).await?;
-        let alive = |intent: &&Intent| intent.expires_at + self.grace() >= now;
-        let jobs = intents.values().filter_map(|generations| generations.newest.as_ref()).filter(alive);
-        let keep = jobs.map(|intent| intent.job.clone()).collect();
+        let alive = || intents.values().filter(|generations| generations.may_live);
+        let all_known = alive().all(|generations| generations.newest.is_some());
+        let keep = alive().filter_map(|generations| generations.newest.as_ref()).map(|intent| intent.job.clone()).collect();
 
         let sets: BTreeSet<SetName> =
             intents.keys().map(|(set, _)| set).chain(tombstones.iter().map(|t| &t.set)).cloned().collect();
         for set in sets {
-            let Ok(_lease) = self.leases().acquire(cx, &set, false).await else {
-                report.busy.push(set);
-                continue;
+            cx.check()?;
+            let _lease = match self.leases().acquire(cx, &set, false).await {
+                Ok(lease) => lease,
+                Err(error) if *error.code() == codes::LEASE_BUSY => {
+                    report.busy.push(set);
+                    continue;
+                }
+                Err(error) => {
+                    report.problems.push(error.context(format!("taking the lease of {set}")));
+                    continue;
+                }
             };
             for ((_, id), generations) in intents.iter().filter(|((of, _), _)| *of == set) {
                 let settled = self.settle_intent(cx, &set, id, generations, now, &mut report).await;
                 report.problems.extend(settled.err().map(|error| error.context(format!("cleaning up backup {id} of {set}"))));
             }
             for tombstone in tombstones.iter().filter(|tombstone| tombstone.set == set) {
-                match self.resume_removal(cx, tombstone, now - self.grace()).await {
+                match self.resume_removal(cx, tombstone, earlier(now, self.grace())).await {
                     Ok(Resumed::TooYoung) => {}
                     Ok(Resumed::Withdrawn) => report.withdrawn += 1,
                     Ok(Resumed::Finished(objects)) => {
@@ -88,46 +99,46 @@ impl Repository {
                 }
             }
         }
-        let swept = self.store().sweep(cx, SweepOptions::new(now - self.grace(), keep)).await?;
-        report.unfinished = swept.removed;
-        report.problems.extend(swept.failed);
+        // An intent that cannot be read has been reported; whose writes are unfinished is not known then.
+        if all_known {
+            let swept = self.store().sweep(cx, SweepOptions::new(earlier(now, self.grace()), keep)).await?;
+            report.unfinished = swept.removed;
+            report.problems.extend(swept.failed);
+        }
         Ok(report)
     }
 
     async fn all_intents(
         &self,
         cx: &JobContext,
+        now: DateTime<Utc>,
         report: &mut JanitorReport,
     ) -> Result<BTreeMap<(SetName, BackupId), Generations>> {
         let mut found: BTreeMap<_, Generations> = BTreeMap::new();
-        let mut listing = self.store().list(cx, &Place::Intents.root()?, ListOptions::default());
-        while let Some(object) = listing.try_next().await? {
-            let Some((set, id, _)) = Place::Intents.parse(&object.key) else { continue };
-            let Some(bytes) = self.store().get_opt(cx, &object.key, MAX_RECORD).await? else { continue };
-            let generations = found.entry((set, id)).or_default();
-            generations.keys.push(object.key.clone());
-            match record::open::<Intent>(&bytes) {
-                Ok(intent) if generations.newest.as_ref().is_none_or(|newest| newest.generation < intent.generation) => {
-                    generations.newest = Some(intent);
-                }
-                Ok(_) => {}
-                Err(error) => report.problems.push(error.context(format!("reading {}", object.key))),
-            }
+        // In key order the newest generation of a backup comes last, and stays.
+        for Placed { key, set, id, modified, record, .. } in
+            read_placed(self, cx, Place::Intents, &Place::Intents.root()?).await?
+        {
+            let expires = |intent: &Intent| later(intent.expires_at, self.grace());
+            let may_live = match &record {
+                Ok(intent) => expires(intent) >= now,
+                Err(error) if error.kind() == ErrorKind::Unsupported => true,
+                Err(_) => modified.is_none_or(|modified| later(later(modified, self.intent_ttl()), self.grace()) >= now),
+            };
+            let newest = record.map_err(|error| report.problems.push(error.context(format!("reading {key}")))).ok();
+            let generations = found.entry((set, id)).or_insert_with(|| Generations { keys: Vec::new(), newest: None, may_live });
+            generations.keys.push(key);
+            (generations.newest, generations.may_live) = (newest, may_live);
         }
         Ok(found)
     }
 
     async fn all_tombstones(&self, cx: &JobContext, report: &mut JanitorReport) -> Result<Vec<Tombstone>> {
         let mut found = Vec::new();
-        let mut listing = self.store().list(cx, &Place::Tombstones.root()?, ListOptions::default());
-        while let Some(object) = listing.try_next().await? {
-            if Place::Tombstones.parse(&object.key).is_none() {
-                continue;
-            }
-            let Some(bytes) = self.store().get_opt(cx, &object.key, MAX_RECORD).await? else { continue };
-            match record::open::<Tombstone>(&bytes) {
+        for Placed { key, record, .. } in read_placed(self, cx, Place::Tombstones, &Place::Tombstones.root()?).await? {
+            match record {
                 Ok(tombstone) => found.push(tombstone),
-                Err(error) => report.problems.push(error.context(format!("reading {}", object.key))),
+                Err(error) => report.problems.push(error.context(format!("reading {key}"))),
             }
         }
         Ok(found)
@@ -143,11 +154,11 @@ impl Repository {
         report: &mut JanitorReport,
     ) -> Result<()> {
         let Some(intent) = &generations.newest else { return Ok(()) };
-        if intent.expires_at + self.grace() >= now {
+        if generations.may_live {
             return Ok(());
         }
         let key = layout::manifest_key(set, id)?;
-        let decided = match self.store().get_opt(cx, &key, MAX_RECORD).await? {
+        let decided = match self.record_bytes(cx, &key).await? {
             Some(bytes) => bytes,
             None => {
                 let aborted = Aborted { set: set.clone(), id: id.clone(), job: intent.job.clone(), aborted_at: now };
@@ -169,7 +180,7 @@ impl Repository {
         let removed = self.clean(cx, intent).await?;
         report.objects += removed;
         // Its writer may sleep still, and finish an object when it wakes: so the intent keeps naming them for a while.
-        if removed == 0 && aborted.aborted_at + self.grace() * 2 < now {
+        if removed == 0 && later(aborted.aborted_at, self.grace().saturating_mul(2)) < now {
             self.drop_intents(cx, generations, report).await?;
         }
         Ok(())

@@ -26,6 +26,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 pub use backup::{BackupOutcome, BackupRequest, SkipReason};
 pub use catalogue::{BackupInfo, State};
 pub use janitor::JanitorReport;
@@ -192,6 +194,16 @@ impl RepositoryBuilder {
         let inner = Inner { store, naming, leases, observer, environment, cpu, budget, intent_ttl, grace, catalogue };
         Repository { inner: Arc::new(inner) }
     }
+}
+
+/// `by` after `time`, and no overflow whatever a record or a configuration says.
+fn later(time: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(by).ok().and_then(|by| time.checked_add_signed(by)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// `by` before `time`.
+fn earlier(time: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(by).ok().and_then(|by| time.checked_sub_signed(by)).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 impl fmt::Debug for Repository {

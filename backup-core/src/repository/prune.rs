@@ -101,6 +101,9 @@ fn protection(cx: &JobContext, info: &BackupInfo, all: &[std::sync::Arc<BackupIn
     if info.pinned {
         return Some("it is pinned".into());
     }
+    if let State::Unsupported(why) = &info.state {
+        return Some(format!("it was written by a newer version: {why}"));
+    }
     if let Some(until) = info.retain_until.filter(|until| *until > cx.clock().now()) {
         return Some(format!("it is locked until {until}"));
     }
@@ -123,7 +126,8 @@ fn candidate(info: &BackupInfo, needed: &BTreeSet<BackupId>) -> Candidate {
         State::Adopted => retention::State::Adopted,
         _ => retention::State::Good,
     };
-    candidate.pinned = info.pinned;
+    // What a newer version wrote is left alone, with all that it needs.
+    candidate.pinned = info.pinned || matches!(info.state, State::Unsupported(_));
     candidate.locked_until = info.retain_until;
     candidate.parents = info.parents.clone();
     candidate.needed_by_intent = needed.contains(&info.id);

@@ -8,7 +8,7 @@ use super::create::{Creation, create};
 use super::taken::read_all;
 use super::{Repository, artifacts, inventory};
 use crate::context::JobContext;
-use crate::error::{Error, Result, codes};
+use crate::error::{Error, ErrorKind, Result, codes};
 use crate::key::ObjectKey;
 use crate::layout::{self, Place};
 use crate::name::{BackupId, SetName};
@@ -38,9 +38,17 @@ impl Repository {
                 return Ok(Removal::Withdrawn("an earlier removal has to be finished by the janitor first".into()));
             }
         }
-        if let Some(why) = self.came_to_be_needed(cx, &info.set, &info.id).await? {
-            self.store().delete(cx, &[key]).await?.into_result()?;
-            return Ok(Removal::Withdrawn(why));
+        match self.came_to_be_needed(cx, &info.set, &info.id).await {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                self.store().delete(cx, &[key]).await?.into_result()?;
+                return Ok(Removal::Withdrawn(why));
+            }
+            Err(error) => {
+                // Nothing was removed. A tombstone that stays all the same is taken back by the janitor.
+                let _ = self.store().delete(cx, &[key]).await;
+                return Err(error);
+            }
         }
         // After the grace a janitor may take the tombstone away, and must not find the manifest gone behind its back.
         if cx.clock().monotonic().saturating_sub(began) > self.grace() / 2 {
@@ -57,7 +65,7 @@ impl Repository {
         let artifacts = match info.state {
             State::Adopted => info.first_key.clone().into_iter().collect(),
             // Its own prefix is all that can be known.
-            State::Damaged(_) => Vec::new(),
+            State::Damaged(_) | State::Unsupported(_) => Vec::new(),
             State::Published => self.all_keys(cx, set, id).await?.into_iter().filter(outside).collect(),
         };
         Ok(Tombstone {
@@ -75,7 +83,15 @@ impl Repository {
         let manifest = self.manifest(cx, set, id).await?;
         let mut keys: Vec<_> = artifacts::named(&manifest).into_iter().map(|(key, _)| key).collect();
         if let Some(found) = &manifest.inventory {
-            keys.extend(inventory::read(self, cx, found).await?.into_iter().map(|artifact| artifact.key));
+            match inventory::read(self, cx, found).await {
+                Ok(artifacts) => {
+                    let keys_there = artifacts.into_iter().map(|artifact| artifact.key);
+                    keys.extend(keys_there.filter(|key| layout::check_artifact_key(&manifest.prefix, key).is_ok()));
+                }
+                // As with a damaged manifest: its own prefix is all that can be known.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(keys)
     }
@@ -96,8 +112,7 @@ impl Repository {
         self.store().delete(cx, &[layout::manifest_key(set, id)?]).await?.into_result()?;
         self.catalogue().forget(set, id);
         let removed = artifacts::remove(self, cx, &tombstone.prefix, &tombstone.artifacts).await?;
-        let mut beside = self.keys_under(cx, &Place::Verified.of_set(set)?).await?;
-        beside.retain(|key| Place::Verified.parse_in(set, key).is_some_and(|(of, _)| of == *id));
+        let mut beside = self.verify_records(cx, set, id).await?;
         beside.push(layout::pin_key(set, id)?);
         self.store().delete(cx, &beside).await?.into_result()?;
         self.store().delete(cx, &[layout::tombstone_key(set, id)?]).await?.into_result()?;

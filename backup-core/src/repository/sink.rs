@@ -55,16 +55,18 @@ struct State {
     opened: u64,
     names: BTreeMap<ArtifactName, Status>,
     finished: Vec<(u64, Artifact)>,
+    /// Keys outside of the prefix that were finished.
+    outside: Vec<ObjectKey>,
     tasks: Vec<JoinHandle<Result<()>>>,
     external: bool,
-    /// An object was finished with an open answer: it may appear yet.
+    /// An object was finished with an open answer, or behind a dropped `close`: it may appear yet.
     unsettled: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Status {
     Open(ObjectKey),
-    Closed,
+    Closed(ObjectKey),
 }
 
 /// What the sink is made of.
@@ -115,6 +117,21 @@ impl EngineSink {
         self.shared.locked().unsettled
     }
 
+    pub(crate) fn mark_unsettled(&self) {
+        self.shared.locked().unsettled = true;
+    }
+
+    /// # Errors
+    /// `source.incomplete` when an artifact is still open.
+    pub(crate) fn check_closed(&self) -> Result<()> {
+        match self.shared.locked().names.iter().find(|(_, status)| matches!(status, Status::Open(_))) {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Error::new(&codes::SOURCE_INCOMPLETE, format!("the source returned while artifact `{name}` was open")))
+            }
+        }
+    }
+
     /// Waits for every pipeline task. Afterwards no writer of this backup is left.
     ///
     /// # Errors
@@ -139,11 +156,12 @@ impl EngineSink {
     /// The finished artifacts, in the order in which they were opened.
     ///
     /// # Errors
-    /// `source.incomplete` when one is still open.
+    /// `source.incomplete` when an object may appear that none of them describes.
     pub(crate) fn take_artifacts(&self) -> Result<Vec<Artifact>> {
         let mut state = self.shared.locked();
-        if let Some((name, _)) = state.names.iter().find(|(_, status)| matches!(status, Status::Open(_))) {
-            return Err(Error::new(&codes::SOURCE_INCOMPLETE, format!("the source returned while artifact `{name}` was open")));
+        if state.unsettled {
+            let why = "the source went on although closing an artifact failed with an open answer, or was dropped half-way";
+            return Err(Error::new(&codes::SOURCE_INCOMPLETE, why));
         }
         let mut finished = std::mem::take(&mut state.finished);
         finished.sort_by_key(|(order, _)| *order);
@@ -152,9 +170,7 @@ impl EngineSink {
 
     /// The keys outside of the backup's prefix that were finished.
     pub(crate) fn keys_outside(&self) -> Vec<ObjectKey> {
-        let state = self.shared.locked();
-        let outside = |key: &&ObjectKey| key.strip_prefix(&self.shared.prefix).is_none();
-        state.finished.iter().map(|(_, artifact)| &artifact.key).filter(outside).cloned().collect()
+        self.shared.locked().outside.clone()
     }
 }
 
@@ -166,6 +182,12 @@ pub(crate) fn is_echo(error: &Error) -> bool {
 impl Shared {
     fn locked(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True when another artifact of this backup has that key.
+    fn is_used_here(&self, key: &ObjectKey) -> bool {
+        let state = self.locked();
+        state.names.values().any(|status| matches!(status, Status::Open(open) | Status::Closed(open) if open == key))
     }
 
     /// A key that nothing holds and no record names.
@@ -181,12 +203,11 @@ impl Shared {
                 attempt,
             };
             let key = self.repository.naming().artifact_key(request)?;
-            layout::check_artifact_key(&key)?;
-            if key.strip_prefix(&self.prefix).is_some() {
-                return Ok(key);
+            layout::check_artifact_key(&self.prefix, &key)?;
+            if self.is_used_here(&key) {
+                continue;
             }
-            let open_here = self.locked().names.values().any(|status| *status == Status::Open(key.clone()));
-            if !open_here && !is_taken(&self.repository, &self.cx, &self.set, &key).await? {
+            if key.strip_prefix(&self.prefix).is_some() || !is_taken(&self.repository, &self.cx, &self.set, &key).await? {
                 return Ok(key);
             }
         }
@@ -216,7 +237,7 @@ impl Sink for EngineSink {
             state.opened += 1;
             state.opened
         };
-        let slot = Slot { shared: Arc::clone(shared), name: name.clone(), key, order, done: false };
+        let slot = Slot { shared: Arc::clone(shared), name: name.clone(), key, order, finishing: false, done: false };
         if let Some(size) = options.size_hint {
             shared.cx.progress().expect(size);
         }
@@ -251,13 +272,17 @@ struct Slot {
     name: ArtifactName,
     key: ObjectKey,
     order: u64,
+    /// The object may become visible at any moment.
+    finishing: bool,
     done: bool,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.done {
-            self.shared.locked().names.remove(&self.name);
+            let mut state = self.shared.locked();
+            state.names.remove(&self.name);
+            state.unsettled |= self.finishing;
         }
     }
 }
@@ -281,17 +306,16 @@ impl ArtifactWriter for SinkWriter {
         let Self { pipeline, mut slot } = *self;
         let shared = Arc::clone(&slot.shared);
         let ended = pipeline.end().await?;
-        if slot.key.strip_prefix(&shared.prefix).is_none() {
+        let outside = slot.key.strip_prefix(&shared.prefix).is_none();
+        if outside {
             let (key, stored) = (slot.key.clone(), &ended.outcome.stored);
             shared.intent.announce(IntendedArtifact { key, size: stored.size, sha256: stored.sha256 }).await?;
         }
         shared.intent.check_alive()?;
+        slot.finishing = true;
         let finished = ended.finish().await;
-        if let Err(error) = &finished
-            && error.effect() != Effect::None
-        {
-            shared.locked().unsettled = true;
-        }
+        // With an open answer it may still appear, as behind a call that was dropped here.
+        slot.finishing = finished.as_ref().is_err_and(|error| error.effect() != Effect::None);
         let (outcome, _) = finished?;
         let receipt = ArtifactReceipt::new(outcome.size, outcome.sha256, outcome.stored.size);
         let artifact = Artifact {
@@ -303,7 +327,8 @@ impl ArtifactWriter for SinkWriter {
             stored: outcome.stored,
         };
         let mut state = shared.locked();
-        state.names.insert(slot.name.clone(), Status::Closed);
+        state.names.insert(slot.name.clone(), Status::Closed(slot.key.clone()));
+        state.outside.extend(outside.then(|| slot.key.clone()));
         state.finished.push((slot.order, artifact));
         slot.done = true;
         Ok(receipt)

@@ -1,15 +1,19 @@
 //! Whether a key outside of a backup's own prefix may be used.
 
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 
 use super::Repository;
 use crate::context::JobContext;
-use crate::error::Result;
-use crate::key::ObjectKey;
+use crate::error::{Error, ErrorKind, Result, codes};
+use crate::key::{KeyPrefix, ObjectKey};
 use crate::layout::Place;
-use crate::name::SetName;
-use crate::record::{self, Intent, MAX_RECORD, Record, Tombstone};
+use crate::name::{BackupId, SetName};
+use crate::record::{self, Claims, Intent, Tombstone};
 use crate::store::{ListOptions, StoreExt};
+
+/// How often records are listed again when some vanish while they are read.
+const LISTINGS: u32 = 100;
 
 /// True when an object holds `key`, or a record names it: what an intent or a tombstone names may yet be removed by
 /// whoever finishes the clean-up, and a new object under that name would go with it.
@@ -28,20 +32,61 @@ pub(crate) async fn is_taken(repository: &Repository, cx: &JobContext, set: &Set
     Ok(tombstones.iter().any(|tombstone| tombstone.artifacts.contains(key)))
 }
 
-/// The readable records of one kind of a set. Ones that vanish meanwhile or are damaged are left out: the janitor reports those.
-pub(crate) async fn read_all<R: Record>(repository: &Repository, cx: &JobContext, place: Place, set: &SetName) -> Result<Vec<R>> {
-    let store = repository.store();
-    let mut listing = store.list(cx, &place.of_set(set)?, ListOptions::default());
+/// One record of a kind that claims objects, as it was found.
+pub(crate) struct Placed<R> {
+    pub(crate) key: ObjectKey,
+    pub(crate) set: SetName,
+    pub(crate) id: BackupId,
+    pub(crate) modified: Option<DateTime<Utc>>,
+    pub(crate) record: Result<R>,
+}
+
+/// The records of one kind of a set. Damaged ones are left out: nobody acts on them, and the janitor reports them.
+///
+/// # Errors
+/// `record.unsupported` when a newer version wrote one: what it claims is not known, and must not be taken for nothing.
+pub(crate) async fn read_all<R: Claims>(repository: &Repository, cx: &JobContext, place: Place, set: &SetName) -> Result<Vec<R>> {
     let mut records = Vec::new();
-    while let Some(object) = listing.try_next().await? {
-        if place.parse_in(set, &object.key).is_none() {
-            continue;
-        }
-        if let Some(bytes) = store.get_opt(cx, &object.key, MAX_RECORD).await?
-            && let Ok(record) = record::open::<R>(&bytes)
-        {
-            records.push(record);
+    for found in read_placed::<R>(repository, cx, place, &place.of_set(set)?).await? {
+        match found.record {
+            _ if found.set != *set => {}
+            Ok(record) => records.push(record),
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error.context(format!("reading {}", found.key))),
+            Err(_) => {}
         }
     }
     Ok(records)
+}
+
+/// Every record of one kind under `prefix`, as it stood at some moment of this call.
+///
+/// A record that is gone between listing and reading may have been replaced by one that the listing missed (an intent that was
+/// renewed): then it is listed again.
+pub(crate) async fn read_placed<R: Claims>(
+    repository: &Repository,
+    cx: &JobContext,
+    place: Place,
+    prefix: &KeyPrefix,
+) -> Result<Vec<Placed<R>>> {
+    for _ in 0..LISTINGS {
+        let mut listing = repository.store().list(cx, prefix, ListOptions::default());
+        let (mut records, mut vanished) = (Vec::new(), false);
+        while let Some(object) = listing.try_next().await? {
+            let Some((set, id, _)) = place.parse(&object.key) else { continue };
+            let record = match repository.record_bytes(cx, &object.key).await {
+                Ok(Some(bytes)) => record::open::<R>(&bytes).and_then(|record| record.check_claims(&set, &id).map(|()| record)),
+                Ok(None) => {
+                    vanished = true;
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => Err(error),
+                Err(error) => return Err(error),
+            };
+            records.push(Placed { set, id, modified: object.modified, record, key: object.key });
+        }
+        if !vanished {
+            return Ok(records);
+        }
+    }
+    Err(Error::new(&codes::STORE_BUSY, format!("the records under {prefix} changed {LISTINGS} times while they were read")))
 }

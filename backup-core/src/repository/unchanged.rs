@@ -22,8 +22,9 @@ pub(crate) async fn is_unchanged(
         (Some(now), Some(then)) => now.is_same_exact(then),
         _ => false,
     };
-    let age = (cx.clock().now() - previous.created_at).to_std().unwrap_or_default();
-    if !same_instance || !same_revision || max_age.is_some_and(|limit| age > limit) {
+    // A backup from the future has no age: its clock or ours is wrong, and a limit must not be stretched by that.
+    let age = (cx.clock().now() - previous.created_at).to_std().ok();
+    if !same_instance || !same_revision || max_age.is_some_and(|limit| age.is_none_or(|age| age > limit)) {
         return Ok(false);
     }
     repository.is_there(cx, previous).await

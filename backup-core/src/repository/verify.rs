@@ -1,5 +1,6 @@
 //! Verify: read back and check, and remember the outcome.
 
+use chrono::TimeDelta;
 use futures::{StreamExt, TryStreamExt};
 
 use super::create::create;
@@ -8,11 +9,13 @@ use super::{Repository, artifacts, blocks};
 use crate::context::JobContext;
 use crate::error::{Error, ErrorKind, Result, ResultExt, codes};
 use crate::event::{Event, Phase};
+use crate::key::ObjectKey;
 use crate::layout::{self, Place};
 use crate::manifest::{Artifact, Compression};
 use crate::name::{BackupId, SetName};
 use crate::record::{self, Finding, Verified};
 use crate::source::{BackupReader, Source};
+use crate::store::ListOptions;
 
 /// How closely a verify looks. Each level includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -68,7 +71,7 @@ impl Repository {
             Err(error) if is_finding(&error) => record.findings.push(finding(&error)),
             Err(error) => return Err(error.context(doing())),
         }
-        self.keep(cx, &record).await.context(doing)?;
+        self.keep(cx, &mut record).await.context(doing)?;
         Ok(VerifyReport { record, bytes: cx.progress().done() - before })
     }
 
@@ -125,9 +128,11 @@ impl Repository {
     /// Reads every block, as many at a time as there are threads to hash them, in any order.
     async fn check_blocks(&self, cx: &JobContext, artifact: &Artifact) -> Result<()> {
         let stored = &artifact.stored;
-        let at_a_time = self.cpu().threads() + 1;
-        let memory = stored.block_size.min(stored.size.max(1)).saturating_mul(at_a_time as u64).min(self.budget().total());
-        let _memory = self.budget().reserve(cx, memory).await?;
+        let block = stored.block_size.min(stored.size.max(1));
+        // No more than half of the budget, however many threads there are: others want to work, too.
+        let fit = usize::try_from(self.budget().total() / 2 / block).unwrap_or(usize::MAX);
+        let at_a_time = (self.cpu().threads() + 1).min(fit).max(1);
+        let _memory = self.budget().reserve(cx, block.saturating_mul(at_a_time as u64)).await?;
         futures::stream::iter(0..stored.blocks.len())
             .map(|index| async move {
                 let pieces = blocks::read_block(self, cx, &artifact.key, stored, index).await?;
@@ -139,18 +144,36 @@ impl Repository {
             .await
     }
 
-    /// Puts the record, and removes the older ones of the same backup.
-    async fn keep(&self, cx: &JobContext, record: &Verified) -> Result<()> {
-        let (set, id) = (&record.set, &record.id);
-        let key = layout::verified_key(set, id, record.verified_at, record.is_good())?;
-        // A record of the very same millisecond and outcome says the same.
+    /// Puts the record, and removes the older ones of the same backup. It is the newest one whatever the clock did since the last.
+    async fn keep(&self, cx: &JobContext, record: &mut Verified) -> Result<()> {
+        let (set, id) = (record.set.clone(), record.id.clone());
+        let older = self.verify_records(cx, &set, &id).await?;
+        let newest = older.iter().filter_map(|key| layout::parse_verified(Place::Verified.parse(key)?.2)).map(|(at, _)| at).max();
+        if let Some(after) = newest.and_then(|at| at.checked_add_signed(TimeDelta::milliseconds(1))) {
+            record.verified_at = record.verified_at.max(after);
+        }
+        let key = layout::verified_key(&set, &id, record.verified_at, record.is_good())?;
+        // Only another verify at the very same time can have put one there, of the same outcome.
         let _same = create(&**self.store(), cx, &key, &record::seal(record)?, None).await?;
-        let mut older = self.keys_under(cx, &Place::Verified.of_set(set)?).await?;
-        older.retain(|found| *found < key && Place::Verified.parse_in(set, found).is_some_and(|(of, _)| of == *id));
         if !older.is_empty() {
             self.store().delete(cx, &older).await?.into_result()?;
         }
         Ok(())
+    }
+
+    /// The keys of one backup's verify records. Lists no further than they reach: a set may have many.
+    pub(crate) async fn verify_records(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Vec<ObjectKey>> {
+        let prefix = Place::Verified.of_set(set)?;
+        let mut listing = self.store().list(cx, &prefix, ListOptions::start_after(prefix.key(id.as_str())?));
+        let mut keys = Vec::new();
+        while let Some(object) = listing.try_next().await? {
+            match object.key.strip_prefix(&prefix) {
+                Some(rest) if rest.starts_with(id.as_str()) => keys.push(object.key),
+                _ => break,
+            }
+        }
+        keys.retain(|key| Place::Verified.parse_in(set, key).is_some_and(|(of, _)| of == *id));
+        Ok(keys)
     }
 }
 

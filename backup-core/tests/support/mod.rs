@@ -116,6 +116,8 @@ pub struct Data {
     pub identity: Mutex<String>,
     /// Fail after so many artifacts.
     pub fail_after: Option<usize>,
+    /// Hand each artifact over in one write.
+    pub in_one_write: bool,
 }
 
 impl Data {
@@ -159,7 +161,7 @@ impl Source for Data {
             }
             let options = ArtifactOptions::default().size_hint(bytes.len() as u64);
             let mut writer = sink.artifact(&ArtifactName::new(name)?, options).await?;
-            for piece in bytes.chunks(300_000) {
+            for piece in bytes.chunks(if self.in_one_write { usize::MAX } else { 300_000 }) {
                 cx.check()?;
                 writer.write(Bytes::copy_from_slice(piece)).await?;
             }

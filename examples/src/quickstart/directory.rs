@@ -78,7 +78,15 @@ pub(super) async fn run(session: &Session, path: &Path) -> Result<(), Failure> {
 
     let stored = backup.first_key.as_ref().map_or_else(|| BACKUPS.to_owned(), |key| format!("{BACKUPS}/{key}"));
     session.ui.line(&format!(
-        "\nThe backup is a plain file:\n  {stored}\n\nWithout this software it comes back with\n  mkdir restored\n  tar -xpzf {stored} \\\n      -C restored\n"
+        "
+The backup is a plain file:
+  {stored}
+
+Without this software it comes back with
+  mkdir restored
+  tar -xpzf {stored} \\
+      -C restored
+"
     ));
     Ok(())
 }

@@ -2,6 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+/// A path as people write it: from here, or from the home directory.
+pub(super) fn shown(path: &Path) -> String {
+    let below = |folder: Option<PathBuf>, short: &str| {
+        let rest = path.strip_prefix(folder?).ok()?;
+        Some(format!("{short}{}", rest.display()))
+    };
+    let here = below(std::env::current_dir().ok(), "");
+    here.or_else(|| below(std::env::home_dir(), "~/")).unwrap_or_else(|| path.display().to_string())
+}
+
 /// A program of the project's own tools (`.tools/`), or of `PATH`.
 pub(super) fn find(program: &str) -> Option<PathBuf> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|root| root.join(".tools"));

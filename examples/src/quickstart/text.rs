@@ -43,6 +43,21 @@ pub(super) fn time(duration: Duration) -> String {
     if seconds < 60 { format!("{:.1} s", duration.as_secs_f64()) } else { format!("{} min {} s", seconds / 60, seconds % 60) }
 }
 
+/// Lines of at most `width` letters, broken between words.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +71,11 @@ mod tests {
         assert_eq!([number(7), number(1000), number(1_234_567)], ["7", "1,000", "1,234,567"]);
         assert_eq!([count(1, "file", "files"), count(0, "file", "files")], ["1 file", "0 files"]);
         assert_eq!([time(Duration::from_millis(340)), time(Duration::from_secs(250))], ["0.3 s", "4 min 10 s"]);
+    }
+
+    #[test]
+    fn long_text_is_broken_between_words() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("incomprehensibilities and more", 10), ["incomprehensibilities", "and more"]);
     }
 }

@@ -10,6 +10,8 @@ use super::text;
 
 /// Columns of a step's name; what it says stands to the right of it.
 const NAME: usize = 10;
+/// Columns of what it says, when it is long.
+const TEXT: usize = 80;
 /// How often the bar moves.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 /// How often a step that takes its time says so where nobody sees a bar.
@@ -46,7 +48,14 @@ impl Ui {
 
     /// What somebody should know about the step before.
     pub(super) fn warnings(&self, warnings: &[String]) {
-        warnings.iter().for_each(|warning| say(&format!("{}warning: {warning}", " ".repeat(NAME + 5))));
+        for warning in warnings {
+            self.note(&format!("warning: {warning}"));
+        }
+    }
+
+    /// Text below what the step before said.
+    pub(super) fn note(&self, note: &str) {
+        text::wrap(note, TEXT).iter().for_each(|line| say(&format!("{}{line}", " ".repeat(NAME + 5))));
     }
 
     /// Begins a step.

@@ -10,6 +10,7 @@ use backup_core::{BackupOutcome, BackupRequest, Repository, RestoreTarget, SetNa
 use backup_sources::etcd::{EtcdConfig, EtcdSource};
 
 use super::failure::Failure;
+use super::outside;
 use super::scratch::Scratch;
 use super::session::{BACKUPS, Session};
 use super::text;
@@ -33,6 +34,9 @@ pub(super) async fn run(session: &Session) -> Result<(), Failure> {
     let source = source(&server, &programs)?;
     let request = BackupRequest::new(set.clone()).skip_unchanged(None);
     let first = back_up(session, &repository, &source, &request).await?;
+    if matches!(first, BackupOutcome::CompletedWithWarnings(..)) {
+        session.ui.note("(Each run of this demonstration starts a new cluster.)");
+    }
     let again = back_up(session, &repository, &source, &request).await?;
     if !matches!(again, BackupOutcome::Skipped(_, SkipReason::Unchanged)) {
         return Err(Failure::new("nothing was changed, and yet the second backup was not skipped"));
@@ -109,7 +113,7 @@ async fn retain(session: &Session, repository: &Repository, set: &SetName) -> Re
     let cx = repository.context();
     let policy = RetentionPolicy::default().keep_last(1);
     let (plan, step) = session.job("Plan", &cx, repository.plan(&cx, set, &policy)).await?;
-    let mut lines = vec!["retention keep-last 1 would".to_owned()];
+    let mut lines = vec!["retention with keep-last 1 would".to_owned()];
     for item in &plan.items {
         let decision = if item.decision == Decision::Keep { "keep  " } else { "remove" };
         let reasons: Vec<_> = item.reasons.iter().map(ToString::to_string).collect();
@@ -129,9 +133,18 @@ async fn retain(session: &Session, repository: &Repository, set: &SetName) -> Re
 
 fn explain(session: &Session, programs: &Programs, newest: &BackupOutcome) {
     let Some(key) = &newest.backup().first_key else { return };
-    let etcdutl = programs.etcdutl.display();
+    let (etcd, etcdutl) = (outside::shown(&programs.etcd), outside::shown(&programs.etcdutl));
     session.ui.line(&format!(
-        "\nThe backup is a plain etcd snapshot:\n  {BACKUPS}/{key}\n\nWithout this software it comes back with\n  {etcdutl} snapshot restore \\\n      {BACKUPS}/{key} \\\n      --data-dir restored\n  {} --data-dir restored\n",
-        programs.etcd.display()
+        "
+The backup is a plain etcd snapshot:
+  {BACKUPS}/{key}
+
+Without this software it comes back with
+  {etcdutl} snapshot restore \\
+      {BACKUPS}/{key} \\
+      --data-dir restored
+  {etcd} \\
+      --data-dir restored
+"
     ));
 }
