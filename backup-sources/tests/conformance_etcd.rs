@@ -1,6 +1,6 @@
 //! The etcd source keeps every promise of the contract against a real server, in both packagings and to both targets.
 #![cfg(feature = "etcd")]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod support;
 

@@ -67,7 +67,7 @@ impl HalfWay {
 
     async fn assert_nothing_new_is_listed(&self) {
         let listed: Vec<_> = self.place.listed().await.iter().map(|info| info.id.clone()).collect();
-        assert_eq!(listed, [self.first.clone()]);
+        assert_eq!(listed, std::slice::from_ref(&self.first));
     }
 
     fn new_files(&self, below: &str) -> usize {
