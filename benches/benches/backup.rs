@@ -1,12 +1,14 @@
 //! Micro-benches: the engine with a source in memory and a store in a temporary directory, and the digests and records alone.
 
+#![allow(clippy::unwrap_used, reason = "a bench that cannot run shall stop")]
+
 use backup_benches::job::{repository, set};
 use backup_core::manifest::BLOCK_SIZE;
 use backup_core::{
     ArtifactName, ArtifactOptions, BackupRequest, Bytes, Compression, Digest, JobContext, Probe, Result, Sink, Source, Summary,
     async_trait, record,
 };
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput};
 
 /// Bytes of one backup.
 const SIZE: usize = 64 << 20;
@@ -86,5 +88,10 @@ fn records(criterion: &mut Criterion) {
     group.bench_function("open", |bench| bench.iter(|| backup_core::Manifest::open(&sealed).unwrap()));
 }
 
-criterion_group!(benches, backups, digests, records);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    backups(&mut criterion);
+    digests(&mut criterion);
+    records(&mut criterion);
+    criterion.final_summary();
+}

@@ -1,4 +1,4 @@
-//! The listing: a walk that holds one directory of each level, never the whole tree.
+//! The listing: a walk that holds one directory of each level, never the whole tree, one batch ahead of its caller.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::failed;
 use super::path::shown;
@@ -24,17 +25,35 @@ pub(super) fn list(
     after: Option<ObjectKey>,
 ) -> BoxStream<'static, Result<ObjectMeta>> {
     let walk = Walk { tree, after, prefix: Some(prefix), levels: Vec::new(), warned: false };
-    stream::try_unfold(Some(walk), move |walk| {
+    stream::try_unfold(Next::Idle(walk), move |next| {
         let cx = cx.clone();
         async move {
-            let Some(mut walk) = walk else { return Ok(None) };
-            let (batch, walk) = task::look(&cx, move || Ok((walk.batch()?, walk))).await?;
-            let more = (!walk.levels.is_empty()).then_some(walk);
-            Ok(Some((stream::iter(batch.into_iter().map(Ok)), more)))
+            let batch = match next {
+                Next::Idle(walk) => {
+                    cx.check()?;
+                    walk.start()
+                }
+                Next::Ahead(batch) => batch,
+                Next::End => return Ok(None),
+            };
+            let (batch, walk) = task::wait(&cx, batch).await?;
+            // The next ones are looked at while the caller works on these.
+            let next = if walk.levels.is_empty() { Next::End } else { Next::Ahead(walk.start()) };
+            Ok(Some((stream::iter(batch.into_iter().map(Ok)), next)))
         }
     })
     .try_flatten()
     .boxed()
+}
+
+/// Objects being looked at, and where the walk stands behind them.
+type Batch = JoinHandle<Result<(Vec<ObjectMeta>, Walk)>>;
+
+enum Next {
+    /// Nothing happens before somebody asks.
+    Idle(Walk),
+    Ahead(Batch),
+    End,
 }
 
 struct Walk {
@@ -55,6 +74,10 @@ struct Level {
 }
 
 impl Walk {
+    fn start(mut self) -> Batch {
+        spawn_blocking(move || Ok((self.batch()?, self)))
+    }
+
     fn batch(&mut self) -> Result<Vec<ObjectMeta>> {
         if let Some(prefix) = self.prefix.take()
             && !ObjectKey::is_reserved(prefix.as_str())

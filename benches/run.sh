@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The whole-process comparison (arguments are handed on: `benches/run.sh --rounds 5 gzip verify`), then the micro-benches when
+# no argument is given. Uses etcd of .tools/ and the etcdctl, pigz and sha256sum of PATH.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+
+missing=()
+for program in etcdctl pigz sha256sum tar; do
+    command -v "$program" > /dev/null || missing+=("$program")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "missing: ${missing[*]} (Debian: apt-get install etcd-client pigz coreutils tar)" >&2
+    exit 1
+fi
+if [ -z "${ETCD:-}" ]; then
+    tools/fetch-etcd.sh
+    ETCD=$(find "$root/.tools/etcd" -path '*/3.6.*/etcd' | sort -V | tail -n 1)
+    export ETCD
+fi
+
+cargo build --release --locked --quiet -p backup-benches
+target/release/compare "$@"
+[ $# -gt 0 ] || cargo bench --locked -p backup-benches
