@@ -52,7 +52,7 @@ async fn a_repository_of_format_version_1_is_listed_verified_and_restored() {
     let store = FsStore::open(FsConfig::new(dir.path())).unwrap();
     let repository = Repository::builder(std::sync::Arc::new(store)).build();
     let cx = repository.context();
-    assert_eq!(repository.sets(&cx).await.unwrap(), [set.clone()]);
+    assert_eq!(repository.sets(&cx).await.unwrap(), std::slice::from_ref(&set));
     let listed = repository.list(&cx, &set).await.unwrap();
     assert_eq!(listed.len(), 3);
     assert!(listed[0].pinned && listed[0].verified.is_some_and(|(_, good)| good));
