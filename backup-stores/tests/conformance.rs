@@ -1,5 +1,6 @@
 //! Every promise of the `Store` contract, on the real file system.
 #![cfg(feature = "fs")]
+#![allow(clippy::unwrap_used, reason = "the factory stands outside of the test functions")]
 
 use std::sync::{Arc, Mutex};
 
