@@ -21,4 +21,4 @@ test: ## everything, with real servers (BACKUP_TEST_LONG=1: full sizes); unit an
 bench: ## the benches, each beside its peer
 	@tools/packages.sh test
 	@tools/fetch-etcd.sh
-	$(CARGO) bench --locked -p backup-benches
+	@benches/run.sh

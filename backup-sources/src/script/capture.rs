@@ -30,8 +30,9 @@ pub(super) async fn capture(config: &ScriptConfig, cx: &JobContext, sink: &dyn S
             grace: config.grace,
         },
     )?;
-    if let Err(error) = run(&limited, &mut group, &mut *writer, config.grace).await {
-        group.terminate().await;
+    let mut stdout = group.take_stdout()?;
+    if let Err(error) = run(&limited, &mut group, &mut stdout, &mut *writer, config.grace).await {
+        stop(&mut group, &mut stdout).await;
         return Err(explain(error, config, cx, &group));
     }
     writer.close().await?;
@@ -40,12 +41,33 @@ pub(super) async fn capture(config: &ScriptConfig, cx: &JobContext, sink: &dyn S
     Ok(summary)
 }
 
-async fn run(cx: &JobContext, group: &mut Group, writer: &mut dyn ArtifactWriter, grace: Duration) -> Result<()> {
-    let mut stdout = group.take_stdout()?;
+/// Terminates the group with its output still read, and thrown away. Closed first, the pipe would break under the command: it
+/// would go on to its clean-up, and the signal would then hit that clean-up instead of starting it.
+async fn stop(group: &mut Group, stdout: &mut ChildStdout) {
+    let drain = async {
+        let mut waste = BytesMut::with_capacity(CHUNK);
+        while let Ok(1..) = stdout.read_buf(&mut waste).await {
+            waste.clear();
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = group.terminate() => {}
+        () = drain => {}
+    }
+}
+
+async fn run(
+    cx: &JobContext,
+    group: &mut Group,
+    stdout: &mut ChildStdout,
+    writer: &mut dyn ArtifactWriter,
+    grace: Duration,
+) -> Result<()> {
     let mut left = grace;
     let mut buffer = BytesMut::with_capacity(CHUNK);
     loop {
-        let ended = cx.run(fill(cx, group, &mut stdout, &mut buffer, &mut left)).await?;
+        let ended = cx.run(fill(cx, group, stdout, &mut buffer, &mut left)).await?;
         if !buffer.is_empty() {
             cx.run(writer.write(buffer.split().freeze())).await?;
         }
