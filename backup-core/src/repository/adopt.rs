@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 
-use super::catalogue::{BackupInfo, State};
+use super::info::{BackupInfo, State};
 use super::publish::publish;
 use super::taken::read_all;
 use super::{Repository, artifacts, blocks, decode, external};

@@ -8,14 +8,17 @@ mod catalogue;
 mod create;
 mod decode;
 mod external;
+mod info;
 mod intent;
 mod inventory;
 mod janitor;
+mod listing;
 mod pin;
 mod prune;
 mod publish;
 mod reader;
 mod removal;
+mod request;
 mod restore;
 mod sink;
 mod taken;
@@ -28,12 +31,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use backup::{BackupOutcome, BackupRequest, SkipReason};
-pub use catalogue::{BackupInfo, State};
+pub use info::{BackupInfo, State};
 pub use janitor::JanitorReport;
 pub use prune::PruneReport;
 pub use reader::StoredBackup;
 pub use removal::Removal;
+pub use request::{BackupOutcome, BackupRequest, SkipReason};
 pub use verify::{VerifyLevel, VerifyReport};
 
 use crate::budget::MemoryBudget;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Repository;
-use super::catalogue::{BackupInfo, State};
+use super::info::{BackupInfo, State};
 use super::removal::Removal;
 use super::taken::read_all;
 use crate::context::JobContext;

@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::catalogue::{BackupInfo, State};
 use super::create::{Creation, create};
+use super::info::{BackupInfo, State};
 use super::taken::read_all;
 use super::{Repository, artifacts};
 use crate::context::JobContext;

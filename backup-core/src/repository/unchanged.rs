@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Repository;
-use super::catalogue::BackupInfo;
+use super::info::BackupInfo;
 use crate::context::JobContext;
 use crate::error::Result;
 use crate::source::Probe;

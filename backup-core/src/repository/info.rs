@@ -1,0 +1,126 @@
+//! What a listing says of a backup.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::key::ObjectKey;
+use crate::manifest::Manifest;
+use crate::name::{BackupId, SetName};
+use crate::revision::Revision;
+
+/// What a listing says of a backup. Cheap to share; holds no block digests.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct BackupInfo {
+    /// The set.
+    pub set: SetName,
+    /// The id.
+    pub id: BackupId,
+    /// When the capture began, by the clock of the machine that made it.
+    pub created_at: DateTime<Utc>,
+    /// Published, adopted, or damaged.
+    pub state: State,
+    /// Exempt from retention.
+    pub pinned: bool,
+    /// When it was last verified, and whether it was good.
+    pub verified: Option<(DateTime<Utc>, bool)>,
+    /// Which instance was backed up.
+    pub identity: Option<String>,
+    /// Its position.
+    pub revision: Option<Revision>,
+    /// Its version.
+    pub version: Option<String>,
+    /// All stored bytes together.
+    pub stored_size: u64,
+    /// How many artifacts it has.
+    pub artifacts: u64,
+    /// Where the only or first artifact is stored.
+    pub first_key: Option<ObjectKey>,
+    /// Backups this one needs.
+    pub parents: Vec<BackupId>,
+    /// How many warnings it was published with.
+    pub warnings: u64,
+    /// Until when the store refuses to remove it.
+    pub retain_until: Option<DateTime<Utc>>,
+}
+
+/// What kind of entry a listing shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It has a manifest.
+    Published,
+    /// A file of another program without a manifest; its first verify gives it one.
+    Adopted,
+    /// Its manifest cannot be read; the text says why.
+    Damaged(String),
+    /// A newer version wrote it, and this one cannot use it; the text says what it lacks. Left alone.
+    Unsupported(String),
+}
+
+impl State {
+    /// True for an entry with a readable manifest.
+    pub fn is_published(&self) -> bool {
+        *self == Self::Published
+    }
+}
+
+impl BackupInfo {
+    /// Published or adopted, and not found damaged by its last verify.
+    pub fn is_good(&self) -> bool {
+        matches!(self.state, State::Published | State::Adopted) && self.verified.is_none_or(|(_, good)| good)
+    }
+
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        let first = manifest.artifacts.first();
+        Self {
+            set: manifest.set.clone(),
+            id: manifest.id.clone(),
+            created_at: manifest.created_at,
+            state: State::Published,
+            pinned: false,
+            verified: None,
+            identity: manifest.source.identity.clone(),
+            revision: manifest.source.revision.clone(),
+            version: manifest.source.version.clone(),
+            stored_size: manifest.stored_size(),
+            artifacts: manifest.inventory.as_ref().map_or(manifest.artifacts.len() as u64, |inventory| inventory.count),
+            first_key: first.map(|artifact| artifact.key.clone()),
+            parents: manifest.parents.clone(),
+            warnings: manifest.warnings.len() as u64,
+            retain_until: manifest.retain_until,
+        }
+    }
+
+    pub(super) fn damaged(set: &SetName, id: &BackupId, error: &Error) -> Self {
+        Self::bare(set, id, id.time(), State::Damaged(error.to_string()))
+    }
+
+    /// An entry of which only this is known for sure: that it is there, and what it needs.
+    pub(super) fn unsupported(set: &SetName, id: &BackupId, error: &Error, members: &serde_json::Map<String, Value>) -> Self {
+        let parents = members.get("parents").and_then(Value::as_array).into_iter().flatten();
+        let parents = parents.filter_map(|parent| BackupId::new(parent.as_str()?).ok()).collect();
+        Self { parents, ..Self::bare(set, id, id.time(), State::Unsupported(error.to_string())) }
+    }
+
+    pub(crate) fn bare(set: &SetName, id: &BackupId, created_at: DateTime<Utc>, state: State) -> Self {
+        Self {
+            set: set.clone(),
+            id: id.clone(),
+            created_at,
+            state,
+            pinned: false,
+            verified: None,
+            identity: None,
+            revision: None,
+            version: None,
+            stored_size: 0,
+            artifacts: 0,
+            first_key: None,
+            parents: Vec::new(),
+            warnings: 0,
+            retain_until: None,
+        }
+    }
+}
