@@ -65,7 +65,7 @@ impl Repository {
     /// Reads only manifests that were not read before.
     ///
     /// # Errors
-    /// Those of the store. A manifest that cannot be read is an entry of [`State::Damaged`], no error.
+    /// Those of the store. A manifest that cannot be read is an entry of [`State::Damaged`](super::State::Damaged), no error.
     pub async fn list(&self, cx: &JobContext, set: &SetName) -> Result<Vec<Arc<BackupInfo>>> {
         self.refresh(cx, set).await?;
         let marks = self.marks(cx, set).await?;
