@@ -41,4 +41,5 @@ stage "feature combinations" tools/check-features.sh
 # shellcheck disable=SC2086
 stage "build of the tests" cargo test $all --no-run --quiet
 # shellcheck disable=SC2086
-stage "tests" cargo test $all
+# One run tells of every test that fails.
+stage "tests" cargo test $all --no-fail-fast

@@ -12,12 +12,15 @@ use backup_sources::script::{ScriptConfig, ScriptSource};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// Locks what it backs up as long as it runs, and writes it in three pieces and a bit.
+/// Locks what it backs up as long as it runs, and writes it in three pieces and a bit. The shell that unlocks does not heed the
+/// signal that ends the writing: a signal that came while it unlocks would hit the `rmdir` otherwise.
 const CAPTURE: &str = r#"
-    trap 'rmdir "$0/locked"' EXIT
-    trap 'exit 1' TERM
+    trap '' TERM
     mkdir "$0/locked"
-    cat "$0/data"
+    (trap - TERM; exec cat "$0/data")
+    status=$?
+    rmdir "$0/locked"
+    exit $status
 "#;
 
 /// What it is fed is good only when its input ends.

@@ -40,6 +40,9 @@ pub mod codes {
 /// What a child inherits of this process's environment, when it is set.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
 
+/// How long killed processes may take to be gone; those that left the group hold the log open for longer.
+const DYING: Duration = Duration::from_secs(1);
+
 /// How to start a program.
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
@@ -162,7 +165,7 @@ impl Group {
         })
         .await?;
         // A process left behind may hold the log open for ever.
-        self.readers_done().await;
+        self.readers_done(self.grace).await;
         let status = self.reap().await?;
         if status.success() { Ok(()) } else { Err(self.error(&codes::FAILED, describe(status))) }
     }
@@ -173,19 +176,21 @@ impl Group {
         let clock = Arc::clone(&self.clock);
         let grace = self.grace;
         tokio::select! {
-            () = async { self.leader_exited().await; self.readers_done().await } => {}
+            () = async { self.leader_exited().await; self.readers_done(grace).await } => {}
             () = clock.sleep(grace) => tracing::warn!(program = self.program, "did not end when asked to, and is killed"),
         }
         self.kill().await;
     }
 
-    /// Kills the whole group at once and reaps the leader. One system call reaches every member, so none of them can mistake
-    /// the death of another for a good end.
+    /// Kills the whole group at once, reaps the leader, and waits until the others are gone, too: the kernel closes the log's
+    /// pipe after a process let go of everything else. One system call reaches every member, so none of them can mistake the
+    /// death of another for a good end.
     pub(crate) async fn kill(&mut self) {
         self.signal(Signal::KILL);
         if let Err(error) = self.reap().await {
             tracing::warn!(program = self.program, %error, "could not be reaped");
         }
+        self.readers_done(DYING.min(self.grace)).await;
         self.readers.iter().for_each(JoinHandle::abort);
     }
 
@@ -198,14 +203,13 @@ impl Group {
         }
     }
 
-    /// The log so far, awaited for at most the grace when processes left behind still hold it open.
-    async fn readers_done(&mut self) {
+    /// The log so far, awaited for at most `limit` when processes left behind still hold it open.
+    async fn readers_done(&mut self, limit: Duration) {
         let clock = Arc::clone(&self.clock);
-        let grace = self.grace;
         let readers = &mut self.readers;
         tokio::select! {
             () = async { for reader in readers.iter_mut().filter(|reader| !reader.is_finished()) { let _ = reader.await; } } => {}
-            () = clock.sleep(grace) => {}
+            () = clock.sleep(limit) => {}
         }
         self.readers.retain(|reader| !reader.is_finished());
     }
