@@ -23,7 +23,9 @@ pub mod record;
 pub mod repository;
 pub mod retention;
 pub mod revision;
+pub mod secret;
 pub mod source;
+pub mod state;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -39,6 +41,7 @@ pub use manifest::{Compression, Manifest};
 pub use name::{ArtifactName, BackupId, JobId, SetName};
 pub use repository::{BackupOutcome, BackupRequest, Repository};
 pub use revision::{Certainty, Position, Revision};
+pub use secret::Secret;
 pub use source::{
     ArtifactOptions, ArtifactWriter, BackupReader, Inspection, Probe, RestoreReport, RestoreTarget, Sink, Source, Summary,
 };

@@ -18,9 +18,7 @@ mod process;
 #[cfg(feature = "script")]
 pub mod script;
 #[cfg(any(feature = "etcd", feature = "script"))]
-mod secret;
-
+pub use backup_core::Secret;
+#[cfg(any(feature = "etcd", feature = "script"))]
 #[cfg(any(feature = "etcd", feature = "script"))]
 pub use process::codes as program_codes;
-#[cfg(any(feature = "etcd", feature = "script"))]
-pub use secret::Secret;

@@ -1,7 +1,8 @@
 //! What a listing says of a backup.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::key::ObjectKey;
@@ -10,7 +11,7 @@ use crate::name::{BackupId, SetName};
 use crate::revision::Revision;
 
 /// What a listing says of a backup. Cheap to share; holds no block digests.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BackupInfo {
     /// The set.
@@ -19,11 +20,15 @@ pub struct BackupInfo {
     pub id: BackupId,
     /// When the capture began, by the clock of the machine that made it.
     pub created_at: DateTime<Utc>,
+    /// When it was published; `None` without a readable manifest, and for an adopted file.
+    pub published_at: Option<DateTime<Utc>>,
     /// Published, adopted, or damaged.
+    #[serde(flatten)]
     pub state: State,
     /// Exempt from retention.
     pub pinned: bool,
     /// When it was last verified, and whether it was good.
+    #[serde(serialize_with = "verified")]
     pub verified: Option<(DateTime<Utc>, bool)>,
     /// Which instance was backed up.
     pub identity: Option<String>,
@@ -46,7 +51,8 @@ pub struct BackupInfo {
 }
 
 /// What kind of entry a listing shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state", content = "why")]
 #[non_exhaustive]
 pub enum State {
     /// It has a manifest.
@@ -78,6 +84,7 @@ impl BackupInfo {
             set: manifest.set.clone(),
             id: manifest.id.clone(),
             created_at: manifest.created_at,
+            published_at: (!manifest.adopted).then_some(manifest.published_at),
             state: State::Published,
             pinned: false,
             verified: None,
@@ -109,6 +116,7 @@ impl BackupInfo {
             set: set.clone(),
             id: id.clone(),
             created_at,
+            published_at: None,
             state,
             pinned: false,
             verified: None,
@@ -123,4 +131,10 @@ impl BackupInfo {
             retain_until: None,
         }
     }
+}
+
+/// `{"at": …, "good": …}`, or null.
+#[allow(clippy::ref_option, reason = "the signature that serde asks for")]
+fn verified<S: Serializer>(verified: &Option<(DateTime<Utc>, bool)>, serializer: S) -> Result<S::Ok, S::Error> {
+    verified.map(|(at, good)| json!({ "at": at, "good": good })).serialize(serializer)
 }

@@ -8,7 +8,7 @@ use backup_core::{ArtifactName, Error, Result};
 use serde::Deserialize;
 
 use crate::duration;
-use crate::secret::Secret;
+use backup_core::Secret;
 
 /// Which etcd and how to reach it. Keys are kebab-case; an unknown one is refused. An empty text counts as unset.
 #[derive(Debug, Clone, Deserialize)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::secret::Secret;
+use backup_core::Secret;
 
 /// Bytes kept from the start.
 const HEAD: usize = 16 << 10;

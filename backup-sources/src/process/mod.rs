@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use log::Log;
 
-use crate::secret::Secret;
+use backup_core::Secret;
 
 /// The error codes of programs that are run.
 pub mod codes {

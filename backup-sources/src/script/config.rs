@@ -9,7 +9,7 @@ use backup_core::{ArtifactName, Error, Result};
 use serde::Deserialize;
 
 use crate::duration;
-use crate::secret::Secret;
+use backup_core::Secret;
 
 /// What to run. Keys are kebab-case; an unknown one is refused. `docs.md` beside this file describes them for users.
 #[derive(Debug, Clone, Deserialize)]
