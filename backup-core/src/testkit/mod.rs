@@ -4,6 +4,7 @@
 //! - [`SimStore`] with a [`FaultPlan`]: a store that crashes, lies and lags as it is told.
 //! - [`store_suite`] and [`source_suite`]: every promise of [`Store`](crate::Store) and [`Source`](crate::Source) as a check
 //!   that can fail. Run them over a driver of your own.
+//! - [`free_port`]: where a real server of a test may listen.
 //! - [`RecordingSink`] and [`MemoryReader`]: the engine's two ends of a source, for driving one without an engine.
 //!
 //! Nothing in here is meant for production code.
@@ -17,6 +18,7 @@
 
 mod clock;
 mod fault;
+mod port;
 mod random;
 mod reader;
 mod setup;
@@ -28,6 +30,7 @@ mod suite;
 
 pub use clock::VirtualClock;
 pub use fault::{Fault, FaultPlan, FaultRule};
+pub use port::free_port;
 pub use random::SeededRandom;
 pub use reader::MemoryReader;
 pub use setup::{RecordingObserver, START, test_context, test_environment};
