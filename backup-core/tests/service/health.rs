@@ -54,7 +54,8 @@ async fn an_objective_is_met_as_long_as_the_last_good_backup_and_verify_are_youn
     world.clock.advance(HOUR * 2);
     backup().await;
     assert!(!health().await.0, "nothing was ever verified");
-    service.verify(&target, &id, VerifyLevel::Digest, SubmitOptions::default()).await.unwrap().wait().await.unwrap();
+    let report = service.verify(&target, &id, VerifyLevel::Digest, SubmitOptions::default()).await.unwrap().wait().await.unwrap();
+    assert!(report.is_good());
     settle().await;
     let (healthy, set) = health().await;
     assert!(healthy && set.last_verified_age == Some(10), "{set:?}");
