@@ -6,7 +6,7 @@
 //! | [`access`] | request ids and one log line for each request |
 //!
 //! Routers never serve by themselves.
-
+pub mod access;
 pub mod codes;
 pub mod download;
 mod peer;
