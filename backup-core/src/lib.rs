@@ -24,6 +24,7 @@ pub mod repository;
 pub mod retention;
 pub mod revision;
 pub mod secret;
+pub mod service;
 pub mod source;
 pub mod state;
 pub mod store;
@@ -42,6 +43,7 @@ pub use name::{ArtifactName, BackupId, JobId, SetName};
 pub use repository::{BackupOutcome, BackupRequest, Repository};
 pub use revision::{Certainty, Position, Revision};
 pub use secret::Secret;
+pub use service::BackupService;
 pub use source::{
     ArtifactOptions, ArtifactWriter, BackupReader, Inspection, Probe, RestoreReport, RestoreTarget, Sink, Source, Summary,
 };

@@ -106,6 +106,14 @@ impl Repository {
         JobContext::new(self.inner.environment.clone(), Arc::clone(&self.inner.observer))
     }
 
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
+        Arc::clone(&self.inner.observer)
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.inner.environment
+    }
+
     /// The store underneath.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
@@ -200,12 +208,12 @@ impl RepositoryBuilder {
 }
 
 /// `by` after `time`, and no overflow whatever a record or a configuration says.
-fn later(time: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+pub(crate) fn later(time: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(by).ok().and_then(|by| time.checked_add_signed(by)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// `by` before `time`.
-fn earlier(time: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+pub(crate) fn earlier(time: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(by).ok().and_then(|by| time.checked_sub_signed(by)).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
