@@ -23,12 +23,14 @@ pub mod record;
 pub mod repository;
 pub mod retention;
 pub mod revision;
+pub mod schedule;
 pub mod secret;
 pub mod source;
 pub mod state;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod zone;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
@@ -46,3 +48,4 @@ pub use source::{
     ArtifactOptions, ArtifactWriter, BackupReader, Inspection, Probe, RestoreReport, RestoreTarget, Sink, Source, Summary,
 };
 pub use store::{ObjectMeta, ObjectWriter, Store, StoreExt};
+pub use zone::Zone;
