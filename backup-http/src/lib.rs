@@ -6,6 +6,10 @@
 //! | [`access`] | request ids and one log line for each request |
 //! | [`auth`] | Basic, Bearer and client certificates |
 //! | [`limits`] | body size and time, requests at once |
+//! | [`server`] | a router on TCP or TLS with limits and a graceful end, for programs |
+//! | `tls` | certificates from files, taken up anew when they change (feature `tls`) |
+//! | [`observe`] | `/healthz`, `/metrics`, `/openapi.json` |
+//! | [`fallback`] | 405 with `Allow`, panics |
 //!
 //! Routers never serve by themselves.
 
@@ -14,7 +18,14 @@ pub mod auth;
 pub mod codes;
 pub mod download;
 mod duration;
+pub mod fallback;
 pub mod limits;
+pub mod observe;
 mod peer;
+pub mod server;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use peer::{Peer, PeerCertificate};
