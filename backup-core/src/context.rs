@@ -64,6 +64,11 @@ impl JobContext {
     /// A context for a new job with a random id.
     pub fn new(environment: Environment, observer: Arc<dyn Observer>) -> Self {
         let job = JobId::random(&*environment.random);
+        Self::for_job(job, environment, observer)
+    }
+
+    /// A context for the job with this id.
+    pub fn for_job(job: JobId, environment: Environment, observer: Arc<dyn Observer>) -> Self {
         let shared = Shared { job, environment, observer, progress: Progress::default() };
         Self { shared: Arc::new(shared), cancel: CancellationToken::new(), deadline: None }
     }

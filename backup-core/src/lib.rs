@@ -23,12 +23,15 @@ pub mod record;
 pub mod repository;
 pub mod retention;
 pub mod revision;
+pub mod schedule;
 pub mod secret;
+pub mod service;
 pub mod source;
 pub mod state;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod zone;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
@@ -42,7 +45,9 @@ pub use name::{ArtifactName, BackupId, JobId, SetName};
 pub use repository::{BackupOutcome, BackupRequest, Repository};
 pub use revision::{Certainty, Position, Revision};
 pub use secret::Secret;
+pub use service::BackupService;
 pub use source::{
     ArtifactOptions, ArtifactWriter, BackupReader, Inspection, Probe, RestoreReport, RestoreTarget, Sink, Source, Summary,
 };
 pub use store::{ObjectMeta, ObjectWriter, Store, StoreExt};
+pub use zone::Zone;

@@ -22,7 +22,7 @@ pub struct NameRequest<'a> {
     pub id: &'a BackupId,
     /// The artifact.
     pub artifact: &'a ArtifactName,
-    /// Where the source stood when the backup began.
+    /// Where the source stood when the backup began, or when it opened the artifact if it said so then.
     pub probe: &'a Probe,
     /// When the backup began.
     pub created_at: DateTime<Utc>,

@@ -55,6 +55,7 @@ const DEFAULT_BUDGET: u64 = 128 << 20;
 #[derive(Clone)]
 pub struct Repository {
     inner: Arc<Inner>,
+    budget: MemoryBudget,
 }
 
 struct Inner {
@@ -64,7 +65,6 @@ struct Inner {
     observer: Arc<dyn Observer>,
     environment: Environment,
     cpu: CpuPool,
-    budget: MemoryBudget,
     intent_ttl: Duration,
     grace: Duration,
     catalogue: catalogue::Catalogue,
@@ -106,6 +106,14 @@ impl Repository {
         JobContext::new(self.inner.environment.clone(), Arc::clone(&self.inner.observer))
     }
 
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
+        Arc::clone(&self.inner.observer)
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.inner.environment
+    }
+
     /// The store underneath.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
@@ -125,7 +133,13 @@ impl Repository {
 
     /// The memory of all jobs.
     pub fn budget(&self) -> &MemoryBudget {
-        &self.inner.budget
+        &self.budget
+    }
+
+    /// The same repository with memory of its own, so that its jobs and those of the others do not wait for each other.
+    #[must_use]
+    pub fn with_budget(&self, budget: MemoryBudget) -> Self {
+        Self { inner: Arc::clone(&self.inner), budget }
     }
 
     pub(crate) fn catalogue(&self) -> &catalogue::Catalogue {
@@ -194,18 +208,18 @@ impl RepositoryBuilder {
     pub fn build(self) -> Repository {
         let Self { store, naming, leases, observer, environment, cpu, budget, intent_ttl, grace } = self;
         let catalogue = catalogue::Catalogue::default();
-        let inner = Inner { store, naming, leases, observer, environment, cpu, budget, intent_ttl, grace, catalogue };
-        Repository { inner: Arc::new(inner) }
+        let inner = Inner { store, naming, leases, observer, environment, cpu, intent_ttl, grace, catalogue };
+        Repository { inner: Arc::new(inner), budget }
     }
 }
 
 /// `by` after `time`, and no overflow whatever a record or a configuration says.
-fn later(time: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+pub(crate) fn later(time: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(by).ok().and_then(|by| time.checked_add_signed(by)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// `by` before `time`.
-fn earlier(time: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+pub(crate) fn earlier(time: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(by).ok().and_then(|by| time.checked_sub_signed(by)).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 

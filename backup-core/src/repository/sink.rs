@@ -191,13 +191,13 @@ impl Shared {
     }
 
     /// A key that nothing holds and no record names.
-    async fn free_key(&self, name: &ArtifactName) -> Result<ObjectKey> {
+    async fn free_key(&self, name: &ArtifactName, probe: &Probe) -> Result<ObjectKey> {
         for attempt in 1..=NAME_ATTEMPTS {
             let request = NameRequest {
                 set: &self.set,
                 id: &self.id,
                 artifact: name,
-                probe: &self.probe,
+                probe,
                 created_at: self.created_at,
                 compression: self.compression,
                 attempt,
@@ -227,7 +227,7 @@ impl Sink for EngineSink {
             ));
         }
         let open = shared.memory.open_artifact()?;
-        let key = shared.free_key(name).await?;
+        let key = shared.free_key(name, options.probe.as_ref().unwrap_or(&shared.probe)).await?;
         let order = {
             let mut state = shared.locked();
             if state.names.contains_key(name) {

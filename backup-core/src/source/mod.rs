@@ -219,6 +219,8 @@ pub struct ArtifactOptions {
     pub size_hint: Option<u64>,
     /// Whether the engine may compress.
     pub encoding: Encoding,
+    /// Where the source stands by now, if it knows better than at its probe: names that tell a position tell this one.
+    pub probe: Option<Probe>,
 }
 
 impl ArtifactOptions {
@@ -226,6 +228,13 @@ impl ArtifactOptions {
     #[must_use]
     pub fn size_hint(mut self, bytes: u64) -> Self {
         self.size_hint = Some(bytes);
+        self
+    }
+
+    /// Sets [`ArtifactOptions::probe`].
+    #[must_use]
+    pub fn probe(mut self, probe: Probe) -> Self {
+        self.probe = Some(probe);
         self
     }
 

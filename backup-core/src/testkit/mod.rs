@@ -5,6 +5,7 @@
 //! - [`MemoryState`]: a state that crashes and fails as it is told.
 //! - [`store_suite`], [`source_suite`] and [`state_suite`]: every promise of [`Store`](crate::Store), [`Source`](crate::Source) and
 //!   [`State`](crate::state::State) as a check that can fail. Run them over a driver of your own.
+//! - [`free_port`]: where a real server of a test may listen.
 //! - [`RecordingSink`] and [`MemoryReader`]: the engine's two ends of a source, for driving one without an engine.
 //!
 //! Nothing in here is meant for production code.
@@ -19,6 +20,7 @@
 mod clock;
 mod fault;
 mod memory_state;
+mod port;
 mod random;
 mod reader;
 mod setup;
@@ -32,6 +34,7 @@ mod suite;
 pub use clock::VirtualClock;
 pub use fault::{Fault, FaultPlan, FaultRule};
 pub use memory_state::MemoryState;
+pub use port::free_port;
 pub use random::SeededRandom;
 pub use reader::MemoryReader;
 pub use setup::{RecordingObserver, START, test_context, test_environment};

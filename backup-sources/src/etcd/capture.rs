@@ -21,7 +21,11 @@ pub(super) async fn capture(config: &EtcdConfig, cx: &JobContext, sink: &dyn Sin
         Packaging::Raw => size,
         Packaging::Tar => tarball::archive_size(size),
     };
-    let mut writer = sink.artifact(&config.artifact()?, ArtifactOptions::default().size_hint(artifact_size)).await?;
+    let mut options = ArtifactOptions::default().size_hint(artifact_size);
+    if let Some(revision) = &revision {
+        options = options.probe(member.standing.probe().revision(revision.clone()));
+    }
+    let mut writer = sink.artifact(&config.artifact()?, options).await?;
     let db_size = stream.db_size();
     let digest = match config.packaging {
         Packaging::Raw => raw(cx, config, stream, &mut *writer).await?,

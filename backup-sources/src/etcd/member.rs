@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use backup_core::error::codes as core_codes;
-use backup_core::{Error, JobContext, Result};
+use backup_core::{Error, JobContext, Probe, Result, Revision};
 use etcd_client::{Client, StatusResponse};
 use futures::future::join_all;
 
@@ -35,6 +35,14 @@ impl Standing {
     /// The cluster's id as etcdctl prints it.
     pub(super) fn identity(&self) -> String {
         format!("{:x}", self.cluster)
+    }
+
+    pub(super) fn probe(&self) -> Probe {
+        Probe::default()
+            .identity(self.identity())
+            .revision(Revision::exact(self.revision))
+            .version(self.version.clone())
+            .size_hint(self.db_size)
     }
 
     /// Alarms are told by every member about all members.

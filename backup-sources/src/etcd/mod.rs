@@ -16,8 +16,7 @@ mod tests;
 mod tool;
 
 use backup_core::{
-    BackupReader, Inspection, JobContext, Probe, RestoreReport, RestoreTarget, Result, Revision, Sink, Source, Summary,
-    async_trait,
+    BackupReader, Inspection, JobContext, Probe, RestoreReport, RestoreTarget, Result, Sink, Source, Summary, async_trait,
 };
 
 pub use config::{EtcdConfig, Packaging};
@@ -54,12 +53,7 @@ impl Source for EtcdSource {
 
     async fn probe(&self, cx: &JobContext) -> Result<Probe> {
         let (member, _) = member::choose(cx, &self.config).await?;
-        let standing = member.standing;
-        Ok(Probe::default()
-            .identity(standing.identity())
-            .revision(Revision::exact(standing.revision))
-            .version(standing.version)
-            .size_hint(standing.db_size))
+        Ok(member.standing.probe())
     }
 
     async fn capture(&self, cx: &JobContext, sink: &dyn Sink) -> Result<Summary> {

@@ -1,11 +1,11 @@
 //! Real etcd servers for tests: found, started, stopped, restored.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub use backup_core::testkit::free_port;
 use backup_sources::etcd::EtcdConfig;
 use etcd_client::{Certificate, Client, ConnectOptions, GetOptions, Identity, TlsOptions};
 use rustix::process::{Pid, Signal, kill_process};
@@ -106,10 +106,6 @@ pub struct Setup<'a> {
     pub cluster: Option<(&'a [(String, String)], usize)>,
     /// Whether the cluster runs already.
     pub join: bool,
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Server {

@@ -1,10 +1,10 @@
 //! The etcd part of the page, from a real server to a real server.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use backup_core::testkit::free_port;
 use backup_core::{Compression, Source};
 use backup_sources::etcd::{EtcdConfig, EtcdSource, Packaging};
 use tempfile::TempDir;
@@ -49,10 +49,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn peer() -> String {
