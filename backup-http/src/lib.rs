@@ -14,6 +14,8 @@ pub mod auth;
 pub mod codes;
 pub mod download;
 mod duration;
+#[cfg(feature = "etcd-backup")]
+pub mod etcd_backup;
 pub mod limits;
 mod peer;
 
