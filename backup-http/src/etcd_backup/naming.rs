@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use backup_core::naming::{Adoptable, NameRequest, Naming};
 use backup_core::{ArtifactName, Clock, Compression, Error, KeyPrefix, ObjectKey, ObjectMeta, Result, SetName};
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Timelike, Utc};
 
 use super::codes;
 
@@ -43,8 +43,9 @@ impl<'a> FileName<'a> {
         let (stem, extension) = name.split_at_checked(PREFIX.len() + TIME_LEN)?;
         let text = stem.strip_prefix(PREFIX)?;
         let time = NaiveDateTime::parse_from_str(text, TIME).ok()?;
-        // The parser is liberal about signs and digits; the names are not.
-        let exact = text == time.format(TIME).to_string() && [ARCHIVE, DATABASE].contains(&extension);
+        // The parser is liberal about signs and digits, and knows leap seconds; the names are not and do not.
+        let exact = text == time.format(TIME).to_string() && time.nanosecond() < 1_000_000_000;
+        let exact = exact && [ARCHIVE, DATABASE].contains(&extension);
         exact.then_some(Self { stem, time, extension })
     }
 }

@@ -76,9 +76,7 @@ pub(super) async fn save(State(dialect): State<EtcdBackup>, id: RequestId) -> Re
     let label = id.to_string();
     let saved = going_on(async move { dialect.save(label).await }).await;
     let saved = saved.and_then(|done| convert::saved(&done.outcome));
-    saved
-        .map(|saved: Saved| convert::json(StatusCode::OK, &saved))
-        .map_err(|error| Refusal::failed(errors::SAVE, &error, &id))
+    saved.map(|saved: Saved| convert::json(StatusCode::OK, &saved)).map_err(|error| Refusal::failed(errors::SAVE, &error, &id))
 }
 
 /// Downloads a backup.

@@ -51,7 +51,9 @@ impl TakeOver {
         };
         match read.await {
             Ok(report) if report.is_good() => tracing::info!(file = file(info), "a file of the original program was taken over"),
-            Ok(report) => tracing::warn!(file = file(info), findings = ?report.record.findings, "a file is not whole, and not listed"),
+            Ok(report) => {
+                tracing::warn!(file = file(info), findings = ?report.record.findings, "a file is not whole, and not listed")
+            }
             Err(error) => {
                 tracing::warn!(file = file(info), %error, "a file of the original program could not be read");
                 tried.insert(info.id.clone(), clock.monotonic());
