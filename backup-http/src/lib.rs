@@ -6,6 +6,9 @@
 //! | [`access`] | request ids and one log line for each request |
 //! | [`auth`] | Basic, Bearer and client certificates |
 //! | [`limits`] | body size and time, requests at once |
+//! | [`server`] | a router on TCP or TLS with limits and a graceful end, for programs |
+//! | `tls` | certificates from files, taken up anew when they change (feature `tls`) |
+//! | [`fallback`] | 405 with `Allow`, panics |
 //!
 //! Routers never serve by themselves.
 
@@ -16,7 +19,11 @@ pub mod download;
 mod duration;
 #[cfg(feature = "etcd-backup")]
 pub mod etcd_backup;
+pub mod fallback;
 pub mod limits;
 mod peer;
+pub mod server;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use peer::{Peer, PeerCertificate};
