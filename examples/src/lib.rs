@@ -1,5 +1,7 @@
 #![doc = include_str!("../../README.md")]
 
 pub mod config;
+#[cfg(feature = "etcd")]
+pub mod etcd_backup;
 pub mod logging;
 pub mod quickstart;
