@@ -8,6 +8,7 @@
 //! | [`limits`] | body size and time, requests at once |
 //! | [`server`] | a router on TCP or TLS with limits and a graceful end, for programs |
 //! | `tls` | certificates from files, taken up anew when they change (feature `tls`) |
+//! | [`observe`] | `/healthz`, `/metrics`, `/openapi.json` |
 //! | [`fallback`] | 405 with `Allow`, panics |
 //!
 //! Routers never serve by themselves.
@@ -21,8 +22,11 @@ mod duration;
 pub mod etcd_backup;
 pub mod fallback;
 pub mod limits;
+pub mod observe;
 mod peer;
 pub mod server;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 #[cfg(feature = "tls")]
 pub mod tls;
 
