@@ -7,8 +7,8 @@ use super::routes;
 
 #[derive(Debug, OpenApi)]
 #[openapi(
-    info(title = "etcd-backup", description = "Makes, lists and serves backups of an etcd cluster."),
-    paths(routes::list, routes::save, routes::download),
+    info(title = "etcd-backup", version = "1", description = "Makes, lists and serves backups of an etcd cluster."),
+    paths(routes::list, routes::list_slash, routes::save, routes::download),
     components(schemas(Saved, Failure))
 )]
 struct Document;

@@ -54,6 +54,7 @@ async fn wrong_method(id: RequestId) -> Response {
     get, path = "/api/v1/backup", operation_id = "list_backups",
     responses(
         (status = 200, description = "The file names.", body = Vec<String>, example = json!(["snapshot-20181220_024105.tar.gz"])),
+        (status = 405, description = "Another method than GET, HEAD and POST.", body = Failure, headers(("Allow" = String))),
         (status = 500, description = "The store could not be listed.", body = Failure),
     ),
 )]
@@ -62,6 +63,18 @@ pub(super) async fn list(State(dialect): State<EtcdBackup>, id: RequestId) -> Re
     Ok(convert::json(StatusCode::OK, &convert::names(&infos)))
 }
 
+/// Lists the backups, as without the slash.
+#[utoipa::path(
+    get, path = "/api/v1/backup/", operation_id = "list_backups_slash",
+    responses(
+        (status = 200, description = "The file names.", body = Vec<String>),
+        (status = 405, description = "Another method than GET and HEAD.", body = Failure, headers(("Allow" = String))),
+        (status = 500, description = "The store could not be listed.", body = Failure),
+    ),
+)]
+#[allow(dead_code, reason = "carries the description; the route is that of `list`")]
+pub(super) fn list_slash() {}
+
 /// Makes a backup.
 ///
 /// Answers when the backup is complete and durable, and older ones were rotated away. Requests wait for each other.
@@ -69,6 +82,7 @@ pub(super) async fn list(State(dialect): State<EtcdBackup>, id: RequestId) -> Re
     post, path = "/api/v1/backup", operation_id = "make_backup",
     responses(
         (status = 200, description = "The backup was made.", body = Saved),
+        (status = 405, description = "Another method than GET, HEAD and POST.", body = Failure, headers(("Allow" = String))),
         (status = 500, description = "No backup was made.", body = Failure),
     ),
 )]
@@ -86,13 +100,26 @@ pub(super) async fn save(State(dialect): State<EtcdBackup>, id: RequestId) -> Re
     get, path = "/api/v1/backup/{filename}", operation_id = "download_backup",
     params(
         ("filename" = String, Path, description = "A name from the list.", example = "snapshot-20181220_024105.tar.gz"),
-        ("Range" = Option<String>, Header, description = "A range of bytes."),
+        ("Range" = inline(Option<String>), Header, description = "One range of bytes (RFC 9110)."),
+        ("If-Range" = inline(Option<String>), Header, description = "As RFC 9110 says."),
+        ("If-Match" = inline(Option<String>), Header, description = "As RFC 9110 says."),
+        ("If-None-Match" = inline(Option<String>), Header, description = "As RFC 9110 says."),
+        ("If-Modified-Since" = inline(Option<String>), Header, description = "As RFC 9110 says."),
+        ("If-Unmodified-Since" = inline(Option<String>), Header, description = "As RFC 9110 says."),
     ),
     responses(
-        (status = 200, description = "The whole file.", content_type = "application/gzip", body = [u8]),
-        (status = 206, description = "The range that was asked for.", content_type = "application/gzip", body = [u8]),
+        (status = 200, description = "The whole file.", content_type = "application/gzip", body = Vec<u8>, headers(
+            ("ETag" = String, description = "The SHA-256 of the whole file."),
+            ("Last-Modified" = String),
+            ("Accept-Ranges" = String),
+        )),
+        (status = 206, description = "The range that was asked for.", content_type = "application/gzip", body = Vec<u8>, headers(
+            ("ETag" = String),
+            ("Content-Range" = String),
+        )),
         (status = 304, description = "It is what the client has (`If-None-Match`, `If-Modified-Since`)."),
         (status = 404, description = "There is no such backup.", body = Failure),
+        (status = 405, description = "Another method than GET and HEAD.", body = Failure, headers(("Allow" = String))),
         (status = 412, description = "It is not what the client expects (`If-Match`, `If-Unmodified-Since`)."),
         (status = 416, description = "The range lies outside of the file."),
         (status = 500, description = "The file could not be read.", body = Failure),
