@@ -18,6 +18,8 @@ pub mod auth;
 pub mod codes;
 pub mod download;
 mod duration;
+#[cfg(feature = "etcd-backup")]
+pub mod etcd_backup;
 pub mod fallback;
 pub mod limits;
 pub mod observe;

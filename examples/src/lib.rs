@@ -2,5 +2,7 @@
 
 pub mod backupctl;
 pub mod config;
+#[cfg(feature = "etcd")]
+pub mod etcd_backup;
 pub mod logging;
 pub mod quickstart;
