@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The HTTP side: one axum `Router` for each documented dialect, behind a feature each, and the floor they share.
+//!
+//! | module | what it offers |
+//! |---|---|
+//! | [`download`] | a stored artifact as an HTTP answer: ranges, validators, conditional requests, streamed |
+//! | [`access`] | request ids and one log line for each request |
+//!
+//! Routers never serve by themselves.
+
+pub mod codes;
+pub mod download;
+mod peer;
+
+pub use peer::Peer;
