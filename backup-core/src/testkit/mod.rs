@@ -2,8 +2,9 @@
 //!
 //! - [`VirtualClock`], [`SeededRandom`], [`test_environment`], [`test_context`]: time and chance in the test's hand.
 //! - [`SimStore`] with a [`FaultPlan`]: a store that crashes, lies and lags as it is told.
-//! - [`store_suite`] and [`source_suite`]: every promise of [`Store`](crate::Store) and [`Source`](crate::Source) as a check
-//!   that can fail. Run them over a driver of your own.
+//! - [`MemoryState`]: a state that crashes and fails as it is told.
+//! - [`store_suite`], [`source_suite`] and [`state_suite`]: every promise of [`Store`](crate::Store), [`Source`](crate::Source) and
+//!   [`State`](crate::state::State) as a check that can fail. Run them over a driver of your own.
 //! - [`free_port`]: where a real server of a test may listen.
 //! - [`RecordingSink`] and [`MemoryReader`]: the engine's two ends of a source, for driving one without an engine.
 //!
@@ -18,6 +19,7 @@
 
 mod clock;
 mod fault;
+mod memory_state;
 mod port;
 mod random;
 mod reader;
@@ -25,11 +27,13 @@ mod setup;
 mod sim;
 mod sink;
 pub mod source_suite;
+pub mod state_suite;
 pub mod store_suite;
 mod suite;
 
 pub use clock::VirtualClock;
 pub use fault::{Fault, FaultPlan, FaultRule};
+pub use memory_state::MemoryState;
 pub use port::free_port;
 pub use random::SeededRandom;
 pub use reader::MemoryReader;

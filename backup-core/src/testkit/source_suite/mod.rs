@@ -57,7 +57,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
 
 use crate::environment::Environment;
 use crate::source::{RestoreTarget, Source};
@@ -127,30 +126,10 @@ pub enum TargetState {
     Deceiving,
 }
 
-/// One promise and its check.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct Check {
-    /// The check's name.
-    pub name: &'static str,
-    run: for<'a> fn(Bench<'a>) -> BoxFuture<'a, ()>,
-}
-
-impl std::fmt::Debug for Check {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Check").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-macro_rules! checks {
-    ($($module:ident::$name:ident),* $(,)?) => {
-        &[$(Check { name: stringify!($name), run: |bench| Box::pin($module::$name(bench)) }),*]
-    };
-}
-
-/// Every check, in the order in which [`run`] makes them.
-pub fn checks() -> &'static [Check] {
-    checks![
+suite::conformance_suite!(
+    "source",
+    SourceFactory,
+    [
         probe::probes_agree,
         probe::a_probe_changes_nothing,
         capture::a_capture_closes_what_it_opens,
@@ -165,35 +144,4 @@ pub fn checks() -> &'static [Check] {
         restore::a_dry_run_checks_and_changes_nothing,
         restore::an_inspection_finds_no_fault_in_a_good_backup,
     ]
-}
-
-/// Makes every check over a fresh source each and says which promises are broken.
-pub async fn failures(factory: &dyn SourceFactory) -> Vec<Failure> {
-    let mut failures = Vec::new();
-    for check in checks() {
-        failures.extend(attempt(check, factory).await);
-    }
-    failures
-}
-
-/// Makes every check over a fresh source each. Needs a tokio runtime with real time.
-///
-/// # Panics
-/// At the end, naming every broken promise.
-pub async fn run(factory: &dyn SourceFactory) {
-    suite::report("source", &failures(factory).await);
-}
-
-/// Makes one check.
-///
-/// # Panics
-/// When the promise is broken, or when there is no check of that name.
-pub async fn run_one(name: &str, factory: &dyn SourceFactory) {
-    let check = checks().iter().find(|check| check.name == name).unwrap_or_else(|| panic!("no check is called {name}"));
-    let failure = attempt(check, factory).await;
-    suite::report("source", failure.as_slice());
-}
-
-async fn attempt(check: &Check, factory: &dyn SourceFactory) -> Option<Failure> {
-    suite::attempt(check.name, async { (check.run)(Bench::new(factory).await).await }).await
-}
+);

@@ -39,7 +39,6 @@ mod writer;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
 
 use crate::environment::Environment;
 use crate::store::Store;
@@ -77,30 +76,10 @@ pub trait StoreFactory: Send + Sync {
     }
 }
 
-/// One promise and its check.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct Check {
-    /// The check's name.
-    pub name: &'static str,
-    run: for<'a> fn(Bench<'a>) -> BoxFuture<'a, ()>,
-}
-
-impl std::fmt::Debug for Check {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Check").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-macro_rules! checks {
-    ($($module:ident::$name:ident),* $(,)?) => {
-        &[$(Check { name: stringify!($name), run: |bench| Box::pin($module::$name(bench)) }),*]
-    };
-}
-
-/// Every check, in the order in which [`run`] makes them.
-pub fn checks() -> &'static [Check] {
-    checks![
+suite::conformance_suite!(
+    "store",
+    StoreFactory,
+    [
         put::what_is_put_is_read_back,
         put::put_if_absent_never_replaces,
         put::odd_keys_are_kept_apart,
@@ -131,35 +110,4 @@ pub fn checks() -> &'static [Check] {
         sweep::sweep_keeps_what_has_an_owner_or_is_young,
         sweep::sweep_never_touches_objects,
     ]
-}
-
-/// Makes every check over a fresh store each and says which promises are broken.
-pub async fn failures(factory: &dyn StoreFactory) -> Vec<Failure> {
-    let mut failures = Vec::new();
-    for check in checks() {
-        failures.extend(attempt(check, factory).await);
-    }
-    failures
-}
-
-/// Makes every check over a fresh store each. Needs a tokio runtime with real time.
-///
-/// # Panics
-/// At the end, naming every broken promise.
-pub async fn run(factory: &dyn StoreFactory) {
-    suite::report("store", &failures(factory).await);
-}
-
-/// Makes one check.
-///
-/// # Panics
-/// When the promise is broken, or when there is no check of that name.
-pub async fn run_one(name: &str, factory: &dyn StoreFactory) {
-    let check = checks().iter().find(|check| check.name == name).unwrap_or_else(|| panic!("no check is called {name}"));
-    let failure = attempt(check, factory).await;
-    suite::report("store", failure.as_slice());
-}
-
-async fn attempt(check: &Check, factory: &dyn StoreFactory) -> Option<Failure> {
-    suite::attempt(check.name, async { (check.run)(Bench::new(factory).await).await }).await
-}
+);
