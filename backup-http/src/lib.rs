@@ -4,11 +4,17 @@
 //! |---|---|
 //! | [`download`] | a stored artifact as an HTTP answer: ranges, validators, conditional requests, streamed |
 //! | [`access`] | request ids and one log line for each request |
+//! | [`auth`] | Basic, Bearer and client certificates |
+//! | [`limits`] | body size and time, requests at once |
 //!
 //! Routers never serve by themselves.
 
+pub mod access;
+pub mod auth;
 pub mod codes;
 pub mod download;
+mod duration;
+pub mod limits;
 mod peer;
 
-pub use peer::Peer;
+pub use peer::{Peer, PeerCertificate};
