@@ -6,6 +6,7 @@
 //! | [`access`] | request ids and one log line for each request |
 //! | [`auth`] | Basic, Bearer and client certificates |
 //! | [`limits`] | body size and time, requests at once |
+//! | `etcd_sidecar` | the dialect of the etcd-operator backup sidecar (feature `etcd-sidecar`) |
 //!
 //! Routers never serve by themselves.
 
@@ -14,6 +15,8 @@ pub mod auth;
 pub mod codes;
 pub mod download;
 mod duration;
+#[cfg(feature = "etcd-sidecar")]
+pub mod etcd_sidecar;
 pub mod limits;
 mod peer;
 
