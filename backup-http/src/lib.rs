@@ -7,6 +7,9 @@
 //! | [`auth`] | Basic, Bearer and client certificates |
 //! | [`limits`] | body size and time, requests at once |
 //! | `etcd_sidecar` | the dialect of the etcd-operator backup sidecar (feature `etcd-sidecar`) |
+//! | [`server`] | a router on TCP or TLS with limits and a graceful end, for programs |
+//! | `tls` | certificates from files, taken up anew when they change (feature `tls`) |
+//! | [`fallback`] | 405 with `Allow`, panics |
 //!
 //! Routers never serve by themselves.
 
@@ -17,7 +20,11 @@ pub mod download;
 mod duration;
 #[cfg(feature = "etcd-sidecar")]
 pub mod etcd_sidecar;
+pub mod fallback;
 pub mod limits;
 mod peer;
+pub mod server;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use peer::{Peer, PeerCertificate};

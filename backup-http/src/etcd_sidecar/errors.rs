@@ -1,7 +1,7 @@
 //! Refusals, in the words and with the status codes of the original.
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use backup_core::compat::MinorVersion;
 use backup_core::error::codes;
@@ -15,7 +15,7 @@ use super::version::Misfit;
 pub(super) struct Refusal {
     status: StatusCode,
     text: String,
-    allow: Option<&'static str>,
+    allow: Option<HeaderValue>,
 }
 
 impl Refusal {
@@ -32,8 +32,9 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "backup not found")
     }
 
-    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
-        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed") }
+    pub(super) fn method_not_allowed(allowed: &[Method]) -> Self {
+        let allow = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        Self { allow: HeaderValue::from_str(&allow).ok(), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed") }
     }
 
     pub(super) fn timeout() -> Self {
@@ -60,9 +61,7 @@ impl Refusal {
                 let text = format!("fail to parse etcd version from file ({}): {why}", name.text);
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
             }
-            Misfit::Requested(why) => {
-                Self::new(StatusCode::BAD_REQUEST, format!("invalid param 'version' ({requested}): {why}"))
-            }
+            Misfit::Requested(why) => Self::new(StatusCode::BAD_REQUEST, format!("invalid param 'version' ({requested}): {why}")),
             Misfit::Incompatible { requested, stored } => Self::new(
                 StatusCode::BAD_REQUEST,
                 format!("requested version ({}) is not compatible with the backup ({})", minor(requested), minor(stored)),
@@ -114,7 +113,7 @@ impl IntoResponse for Refusal {
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.extend(self.allow.map(|allow| (ALLOW, HeaderValue::from_static(allow))));
+        headers.extend(self.allow.map(|allow| (ALLOW, allow)));
         answer
     }
 }

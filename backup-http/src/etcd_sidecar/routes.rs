@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::get;
 use serde::Serialize;
 use utoipa::OpenApi;
 
@@ -15,6 +15,7 @@ use super::EtcdSidecar;
 use super::dto::{BackupStatus, ServiceStatus};
 use super::errors::Refusal;
 use super::params::Params;
+use crate::fallback::exactly_or;
 
 type Shared = State<Arc<EtcdSidecar>>;
 
@@ -24,17 +25,14 @@ type Shared = State<Arc<EtcdSidecar>>;
 /// Every other method than the documented one is 405 with `Allow` and has no effect. The waits of `/v1/backupnow` are its own: a time limit
 /// of the caller around the router must be longer than 11 minutes.
 pub fn router(sidecar: EtcdSidecar) -> Router {
+    const GET: &[Method] = &[Method::GET];
+    const GET_HEAD: &[Method] = &[Method::GET, Method::HEAD];
+    let refuse = |allowed: &[Method]| Refusal::method_not_allowed(allowed).into_response();
     Router::new()
-        .route("/v1/backupnow", only_get(get(backup_now)))
-        .route("/v1/backup", get(backup).fallback(|| async { Refusal::method_not_allowed("GET, HEAD") }))
-        .route("/v1/status", only_get(get(status)))
+        .route("/v1/backupnow", exactly_or(GET, get(backup_now), refuse))
+        .route("/v1/backup", exactly_or(GET_HEAD, get(backup), refuse))
+        .route("/v1/status", exactly_or(GET, get(status), refuse))
         .with_state(Arc::new(sidecar))
-}
-
-/// Refuses `HEAD` too, which axum otherwise gives to the handler of `GET`: a `HEAD` must not make a backup.
-fn only_get(route: MethodRouter<Arc<EtcdSidecar>>) -> MethodRouter<Arc<EtcdSidecar>> {
-    let refuse = || async { Refusal::method_not_allowed("GET") };
-    route.head(refuse).fallback(refuse)
 }
 
 /// The answer where nothing is: `404 page not found`. For the fallback of the whole application.

@@ -56,33 +56,39 @@ impl EtcdSidecar {
 
     /// The steps and their order are the original's: what it answers to several faults at once depends on it.
     pub(super) async fn download(&self, method: &Method, headers: &HeaderMap, params: &Params) -> Result<Response, Refusal> {
-        let backup = self.find(params).await?;
+        let wanted = Wanted::of(params)?;
+        let backups = self.service.list(&self.target).await.map_err(|error| Refusal::list(&error))?;
+        let (backup, cx, stored) = self.open(backups, &wanted).await?;
         let name = FileName::of(&backup).ok_or_else(Refusal::backup_not_found)?;
-        let (cx, stored) = self.open(&backup).await.map_err(|error| Refusal::read(&error))?;
         version::check(name.version, &params.version).map_err(|misfit| Refusal::misfit(misfit, name, &params.version))?;
         self.send(method, headers, &backup, name, cx, stored).await.map_err(|error| Refusal::read(&error))
     }
 
-    /// The backup that a request means.
-    async fn find(&self, params: &Params) -> Result<Arc<BackupInfo>, Refusal> {
-        let wanted = match (params.version.as_str(), params.revision.as_str()) {
-            (_, "") => None,
-            ("", _) => return Err(Refusal::version_missing()),
-            (version, revision) => Some((version, revision.parse::<i64>().map_err(|_| Refusal::bad_revision())?)),
-        };
-        let backups = self.service.list(&self.target).await.map_err(|error| Refusal::list(&error))?;
-        let (found, missing) = match wanted {
-            Some((version, revision)) => (pick::exactly(&backups, version, revision), Refusal::backup_not_found()),
-            None => (pick::latest(&backups), Refusal::page_not_found()),
-        };
-        found.cloned().ok_or(missing)
+    /// Opens the backup that is wanted. One whose file somebody removed is passed over, as in a directory that is listed.
+    async fn open(
+        &self,
+        mut backups: Vec<Arc<BackupInfo>>,
+        wanted: &Wanted<'_>,
+    ) -> Result<(Arc<BackupInfo>, JobContext, StoredBackup), Refusal> {
+        let mut missing = wanted.missing();
+        while let Some(backup) = wanted.pick(&backups) {
+            match self.open_whole(&backup).await {
+                Ok((cx, stored)) => return Ok((backup, cx, stored)),
+                Err(error) => missing = Refusal::read(&error),
+            }
+            if missing != Refusal::backup_not_found() {
+                break;
+            }
+            backups.retain(|other| other.id != backup.id);
+        }
+        Err(missing)
     }
 
     /// Opens a backup whose file is there.
-    async fn open(&self, backup: &BackupInfo) -> Result<(JobContext, StoredBackup)> {
+    async fn open_whole(&self, backup: &BackupInfo) -> Result<(JobContext, StoredBackup)> {
         let (cx, stored) = self.service.open(&self.target, &backup.id).await?;
         for artifact in stored.entries() {
-            // A file that somebody removed is not found by `HEAD` either.
+            // Otherwise `HEAD` would find what `GET` does not.
             self.target.repository().store().head(&cx, &artifact.key).await?;
         }
         Ok((cx, stored))
@@ -109,5 +115,39 @@ impl EtcdSidecar {
         }
         let open = |range| async move { stored.open_stored(&cx, &artifact.name, range).await };
         download.respond(method, headers, open).await
+    }
+}
+
+/// Which backup a request means.
+enum Wanted<'a> {
+    Latest,
+    Exactly(&'a str, i64),
+}
+
+impl<'a> Wanted<'a> {
+    fn of(params: &'a Params) -> Result<Self, Refusal> {
+        match (params.version.as_str(), params.revision.as_str()) {
+            (_, "") => Ok(Self::Latest),
+            ("", _) => Err(Refusal::version_missing()),
+            (version, revision) => {
+                let revision = revision.parse().map_err(|_| Refusal::bad_revision())?;
+                Ok(Self::Exactly(version, revision))
+            }
+        }
+    }
+
+    fn pick(&self, backups: &[Arc<BackupInfo>]) -> Option<Arc<BackupInfo>> {
+        match self {
+            Self::Latest => pick::latest(backups),
+            Self::Exactly(version, revision) => pick::exactly(backups, version, *revision),
+        }
+        .cloned()
+    }
+
+    fn missing(&self) -> Refusal {
+        match self {
+            Self::Latest => Refusal::page_not_found(),
+            Self::Exactly(..) => Refusal::backup_not_found(),
+        }
     }
 }

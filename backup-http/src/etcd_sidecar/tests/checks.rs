@@ -56,7 +56,13 @@ async fn with_a_backup_the_versions_are_checked_last() {
     ] {
         assert_refused(&world, &format!("/v1/backup{query}"), status, text).await;
     }
-    for query in ["?etcdVersion=3.5.30", "?etcdVersion=3.6.0", "?etcdVersion=3.5.1&etcdRevision=%2B10", "?etcdVersion=3.6.0-rc.1", "?x=%20"] {
+    for query in [
+        "?etcdVersion=3.5.30",
+        "?etcdVersion=3.6.0",
+        "?etcdVersion=3.5.1&etcdRevision=%2B10",
+        "?etcdVersion=3.6.0-rc.1",
+        "?x=%20",
+    ] {
         assert_eq!(world.get(&format!("/v1/backup{query}")).await.status, 200, "{query}");
     }
 }
@@ -94,7 +100,9 @@ async fn only_the_documented_methods_are_allowed_and_the_others_have_no_effect()
 async fn unclean_paths_never_reach_content() {
     let world = World::new().await;
     world.back_up().await;
-    for path in ["/v1/backup/", "//v1/backup", "/v1//backup", "/v1/./backup", "/v1/x/../backup", "/v1/%62ackup/", "/v1", "/V1/backup"] {
+    for path in
+        ["/v1/backup/", "//v1/backup", "/v1//backup", "/v1/./backup", "/v1/x/../backup", "/v1/%62ackup/", "/v1", "/V1/backup"]
+    {
         let answer = world.get(path).await;
         assert_eq!((answer.status, answer.body.len()), (404, 0), "{path}");
     }
@@ -105,7 +113,7 @@ async fn unclean_paths_never_reach_content() {
 #[tokio::test]
 async fn a_store_that_cannot_be_listed_is_an_error_of_the_server() {
     let world = World::new().await;
-    world.store.set_faults(FaultPlan::default().rule(FaultRule::new(OpKind::List, Fault::Unavailable)));
+    world.store.set_faults(FaultPlan::default().rule(FaultRule::new(Fault::Throttle).on([OpKind::List])));
     let answer = world.get("/v1/backup").await;
     assert_eq!(answer.status, 500, "{answer:?}");
     assert_refused(&world, "/v1/status", 500, "failed to get total number of backups").await;

@@ -65,7 +65,7 @@ async fn the_very_same_revision_and_version_of_another_cluster_has_a_name_of_its
     world.store.flip_bit("v1/prod/3.5.1+h2_000000000000000a_etcd.backup", 1, 1);
     let options = backup_core::service::SubmitOptions::default();
     let verify = world.service.verify(&world.target, &newest, backup_core::repository::VerifyLevel::Digest, options).await;
-    verify.unwrap().wait().await.unwrap();
+    assert!(!verify.unwrap().wait().await.unwrap().is_good());
     let good = world.get("/v1/backup?etcdVersion=3.5.1&etcdRevision=10").await;
     assert_eq!((good.status, good.body), (200, first.clone()));
     assert_eq!(world.get("/v1/backup").await.body, first);

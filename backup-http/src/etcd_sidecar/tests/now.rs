@@ -34,6 +34,7 @@ async fn one_that_does_not_begin_within_a_minute_is_taken_back() {
     world.etcd.close();
     let first = spawn(&world);
     settle().await;
+    world.clock.advance(Duration::from_secs(1));
     let second = spawn(&world);
     settle().await;
     assert_eq!(states(&world), [JobState::Running, JobState::Queued]);

@@ -63,9 +63,15 @@ async fn a_file_that_somebody_removed_is_not_found() {
         assert_eq!(answer.status, 404, "{method}");
     }
     assert_eq!(world.get("/v1/backup").await.text(), "backup not found\n");
+    world.etcd.revision(11);
+    world.back_up().await;
+    world.etcd.revision(12);
+    world.back_up().await;
+    assert!(world.store.raw_delete("v1/prod/3.5.1_000000000000000c_etcd.backup"));
+    assert_eq!(world.get("/v1/backup").await.header("x-revision"), "11");
     // And it does not count as an existing backup of that revision.
     world.back_up().await;
-    assert_eq!(world.get("/v1/backup").await.status, 200);
+    assert_eq!(world.get("/v1/backup").await.header("x-revision"), "12");
 }
 
 #[tokio::test]
@@ -105,7 +111,10 @@ async fn a_source_without_a_version_or_with_a_strange_one_is_a_clear_error() {
     world.etcd.version(None);
     let answer = world.get("/v1/backupnow").await;
     assert_eq!(answer.status, 500);
-    assert!(answer.text().starts_with("write snapshot failed: ") && answer.text().contains("named after its version"), "{answer:?}");
+    assert!(
+        answer.text().starts_with("write snapshot failed: ") && answer.text().contains("named after its version"),
+        "{answer:?}"
+    );
     world.etcd.version(Some("latest"));
     assert!(world.get("/v1/backupnow").await.text().contains("\"latest\" is not of the form"));
     world.etcd.version(Some("3.6.0-rc.1+git.abc"));
