@@ -9,6 +9,7 @@
 //! | `etcd_sidecar` | the dialect of the etcd-operator backup sidecar (feature `etcd-sidecar`) |
 //! | [`server`] | a router on TCP or TLS with limits and a graceful end, for programs |
 //! | `tls` | certificates from files, taken up anew when they change (feature `tls`) |
+//! | [`observe`] | `/healthz`, `/metrics`, `/openapi.json` |
 //! | [`fallback`] | 405 with `Allow`, panics |
 //!
 //! Routers never serve by themselves.
@@ -22,8 +23,11 @@ mod duration;
 pub mod etcd_sidecar;
 pub mod fallback;
 pub mod limits;
+pub mod observe;
 mod peer;
 pub mod server;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 #[cfg(feature = "tls")]
 pub mod tls;
 
