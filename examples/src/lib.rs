@@ -1,5 +1,6 @@
 #![doc = include_str!("../../README.md")]
 
+pub mod backupctl;
 pub mod config;
 pub mod logging;
 pub mod quickstart;
