@@ -89,9 +89,9 @@ impl BackupService {
     async fn set_health(&self, target: &Target) -> SetHealth {
         let now = self.inner.environment.clock.now();
         let cx = target.repository.context().with_limit(LOOK);
-        let (backups, error) = match cx.run(target.repository.list(&cx, target.set())).await {
+        let (backups, error) = match self.inner.listings.list(&cx, target).await {
             Ok(backups) => (backups, None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
+            Err(error) => (std::sync::Arc::default(), Some(error.to_string())),
         };
         let last = backups.iter().rev().find(|info| info.is_good());
         let confirmed = last.and_then(|_| self.last_skip(target.set()));

@@ -8,6 +8,7 @@ pub mod codes;
 mod handle;
 mod health;
 mod job;
+mod listing;
 mod outcome;
 mod run;
 mod table;
@@ -32,6 +33,7 @@ pub use outcome::BackupDone;
 pub use run::SubmitOptions;
 pub use target::{Objective, Target};
 
+use crate::budget::MemoryBudget;
 use crate::context::JobContext;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -44,6 +46,9 @@ use crate::state::State;
 
 /// How long a job may clean up after it was cancelled by a stop.
 const LAST_CLEANUP: Duration = Duration::from_secs(90);
+
+/// How long a reader waits for memory that others hold.
+const READ_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a look at a store may take that no job makes.
 const READ_LIMIT: Duration = Duration::from_secs(60);
@@ -63,6 +68,9 @@ struct Inner {
     /// One writer a set, in the order of submission.
     turns: LocalLeases,
     places: Arc<Semaphore>,
+    /// The memory of readers: a slow one holds what it has, and must not keep a backup waiting.
+    reading: MemoryBudget,
+    listings: listing::Listings,
     queued: AtomicUsize,
     running: TaskTracker,
     stopping: CancellationToken,
@@ -81,11 +89,13 @@ pub struct Limits {
     pub queued: usize,
     /// How long a finished job stays listed.
     pub keep_finished: Duration,
+    /// Bytes of memory for all that is read outside of jobs; an open stream takes 12 MiB at most.
+    pub read_memory: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { running: 4, queued: 1000, keep_finished: Duration::from_secs(7 * 24 * 3600) }
+        Self { running: 4, queued: 1000, keep_finished: Duration::from_secs(7 * 24 * 3600), read_memory: 128 << 20 }
     }
 }
 
@@ -101,6 +111,13 @@ impl Limits {
     #[must_use]
     pub fn queued(mut self, jobs: usize) -> Self {
         self.queued = jobs;
+        self
+    }
+
+    /// Sets the memory of readers.
+    #[must_use]
+    pub fn read_memory(mut self, bytes: u64) -> Self {
+        self.read_memory = bytes;
         self
     }
 
@@ -264,23 +281,24 @@ impl BackupService {
         self.inner.table.get(id).ok_or_else(|| Error::new(&codes::JOB_NOT_FOUND, format!("there is no job {id}")))
     }
 
-    /// The backups of a target, oldest first.
+    /// The backups of a target, oldest first, as the store has them after this call. Many calls at the same time share one look.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn list(&self, target: &Target) -> Result<Vec<Arc<BackupInfo>>> {
-        let cx = self.reading(target);
-        cx.run(target.repository.list(&cx, target.set())).await
+        let infos = self.inner.listings.list(&self.reading(target), target).await?;
+        Ok(Arc::unwrap_or_clone(infos))
     }
 
     /// Opens a backup for reading, see [`Repository::open`](crate::Repository::open). The context is for the streams opened of it:
     /// it has no time limit, since nobody knows how fast they are read.
     ///
     /// # Errors
-    /// `backup.not_found` and the like; those of the store.
+    /// `backup.not_found` and the like; those of the store. Opening a stream is `store.busy` when the memory of readers stays taken.
     pub async fn open(&self, target: &Target, id: &BackupId) -> Result<(JobContext, StoredBackup)> {
         let cx = self.reading(target);
-        let backup = cx.run(target.repository.open(&cx, target.set(), id)).await?;
+        let repository = target.repository.with_budget(self.inner.reading.clone());
+        let backup = cx.run(repository.open(&cx, target.set(), id)).await?;
         let unlimited = target.repository.context();
         Ok((unlimited, backup))
     }
@@ -390,6 +408,8 @@ impl ServiceBuilder {
                 targets: RwLock::new(targets),
                 turns: LocalLeases::default(),
                 places: Arc::new(Semaphore::new(limits.running)),
+                reading: MemoryBudget::new(limits.read_memory).patience(READ_PATIENCE),
+                listings: listing::Listings::default(),
                 queued: AtomicUsize::new(0),
                 running: TaskTracker::new(),
                 stopping: CancellationToken::new(),
