@@ -18,7 +18,7 @@ pub mod access;
 pub mod auth;
 pub mod codes;
 pub mod download;
-mod duration;
+pub mod duration;
 #[cfg(feature = "etcd-sidecar")]
 pub mod etcd_sidecar;
 pub mod fallback;

@@ -2,5 +2,8 @@
 
 pub mod backupctl;
 pub mod config;
+#[cfg(feature = "etcd")]
+pub mod etcd_sidecar;
 pub mod logging;
 pub mod quickstart;
+pub mod server;
