@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use backup_core::Result;
+use backup_core::schedule::{Action, Schedule, Trigger};
 use backup_core::service::Limits;
 use backup_http::etcd_sidecar::{self, EtcdSidecar};
 use backup_sources::etcd::EtcdSource;
@@ -32,6 +33,9 @@ pub fn plan(config: Config) -> Result<Plan> {
     let naming = config.naming()?;
     let source = Arc::new(EtcdSource::new(config.etcd()?)?);
     let max_backups = config.max_backups();
+    // A `backupnow` in between lets the interval begin anew, as in the original.
+    let interval = Trigger::Interval { every: config.interval() };
+    let periodic = Schedule::new("periodic", naming.set().clone(), Action::Backup, interval);
     let for_target = naming.clone();
     Ok(Plan {
         program: PROGRAM,
@@ -42,6 +46,7 @@ pub fn plan(config: Config) -> Result<Plan> {
         limits: Limits::default(),
         grace: config.shutdown_grace,
         target: Box::new(move |repository| Ok(etcd_sidecar::target(repository, source, &for_target, max_backups))),
+        schedules: vec![periodic],
         dialect: Box::new(|service, target| Dialect {
             router: etcd_sidecar::router(EtcdSidecar::new(service, target)),
             not_found: || etcd_sidecar::not_found().boxed(),

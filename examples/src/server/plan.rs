@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::Response;
 use backup_core::naming::Naming;
+use backup_core::schedule::Schedule;
 use backup_core::service::{BackupService, Limits, Target};
 use backup_core::{Repository, Result};
 use backup_stores::StoreConfig;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub grace: Duration,
     /// What is protected, once the repository is there.
     pub target: Box<dyn FnOnce(Repository) -> Result<Target> + Send>,
+    /// What happens by itself.
+    pub schedules: Vec<Schedule>,
     /// The routes of the dialect, once the service is there.
     pub dialect: Box<dyn FnOnce(BackupService, Target) -> Dialect + Send>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_core::event::TracingObserver;
-use backup_core::service::BackupService;
+use backup_core::service::{BackupService, ServiceBuilder};
 use backup_core::state::StateLeases;
 use backup_core::{Environment, Error, JobContext, Repository, Result};
 use backup_http::observe::Metrics;
@@ -85,13 +85,12 @@ impl Running {
             .build();
         let target = (plan.target)(repository.clone())?;
         let metrics = Metrics::new(plan.program, env!("CARGO_PKG_VERSION"));
-        let service = BackupService::builder(state)
+        let builder = BackupService::builder(state)
             .environment(environment)
             .limits(plan.limits)
             .observer(Arc::new(metrics.clone()))
-            .target(target.clone())
-            .start()
-            .await?;
+            .target(target.clone());
+        let service = plan.schedules.into_iter().fold(builder, ServiceBuilder::schedule).start().await?;
         let dialect = (plan.dialect)(service.clone(), target);
         let router = plan.http.router(dialect, &metrics, service.clone())?;
         let janitor = repository.context();
