@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Extension;
+use axum::http::Request;
 use axum::routing::get;
 use backup_core::Bytes;
 use futures::stream;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -118,6 +120,21 @@ async fn a_connection_without_a_request_ends_at_its_limit() {
         let stream = send(server.address, text).await;
         rest(stream).await;
     }
+}
+
+#[tokio::test]
+async fn pings_do_not_keep_an_idle_http2_connection_open() {
+    let server = run(Router::new().route("/", get(|| async { "x" })), short(), Duration::ZERO).await;
+    let io = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
+    let mut client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    client.timer(TokioTimer::new()).keep_alive_interval(Duration::from_millis(20)).keep_alive_while_idle(true);
+    let (mut sender, connection) = client.handshake(io).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("http://x/").body(Body::empty()).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+    // It ends only by the server: the sender is still here.
+    let _ = connection.await.unwrap();
+    drop(sender);
 }
 
 #[tokio::test]
