@@ -34,10 +34,15 @@ async fn send(address: SocketAddr, text: &str) -> TcpStream {
     stream
 }
 
+/// Waits for what has to end, and fails when it does not.
+async fn ends<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), what).await.expect("it never ended")
+}
+
 async fn rest(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
     // A cut connection may end in a reset; what came before is what counts.
-    let _ = stream.read_to_end(&mut text).await;
+    let _ = ends(stream.read_to_end(&mut text)).await;
     String::from_utf8_lossy(&text).into_owned()
 }
 
@@ -85,7 +90,7 @@ async fn shutdown_lets_open_requests_end_and_accepts_no_more() {
     assert!(TcpStream::connect(server.address).await.is_err());
     go.cancel();
     assert!(rest(open).await.ends_with("done"));
-    server.task.await.unwrap();
+    ends(server.task).await.unwrap();
 }
 
 #[tokio::test]
@@ -95,7 +100,7 @@ async fn what_is_open_after_the_grace_is_cut() {
     let open = send(server.address, GET).await;
     calls.recv().await.unwrap();
     server.shutdown.cancel();
-    server.task.await.unwrap();
+    ends(server.task).await.unwrap();
     assert_eq!(rest(open).await, "");
 }
 
@@ -133,7 +138,7 @@ async fn pings_do_not_keep_an_idle_http2_connection_open() {
     let request = Request::get("http://x/").body(Body::empty()).unwrap();
     assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
     // It ends only by the server: the sender is still here.
-    let _ = connection.await.unwrap();
+    let _ = ends(connection).await.unwrap();
     drop(sender);
 }
 
@@ -156,7 +161,7 @@ async fn a_client_that_takes_nothing_is_cut_and_its_body_dropped() {
     let mut stream = send(server.address, GET).await;
     stream.read_exact(&mut [0; 100]).await.unwrap();
     server.shutdown.cancel();
-    server.task.await.unwrap();
+    ends(server.task).await.unwrap();
     drop(stream);
 }
 
