@@ -11,13 +11,14 @@ mod job;
 mod listing;
 mod outcome;
 mod run;
+mod scheduled;
 mod table;
 mod target;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -41,6 +42,7 @@ use crate::lease::LocalLeases;
 use crate::name::{BackupId, JobId, SetName};
 use crate::repository::{BackupInfo, BackupOutcome, PruneReport, StoredBackup, VerifyLevel, VerifyReport};
 use crate::retention::RetentionPolicy;
+use crate::schedule::{Schedule, Scheduler};
 use crate::source::{RestoreReport, RestoreTarget};
 use crate::state::State;
 
@@ -65,6 +67,8 @@ struct Inner {
     table: table::JobTable,
     observers: Vec<Arc<dyn JobObserver>>,
     targets: RwLock<BTreeMap<SetName, Target>>,
+    schedules: RwLock<BTreeMap<String, Schedule>>,
+    scheduler: Scheduler,
     /// One writer a set, in the order of submission.
     turns: LocalLeases,
     places: Arc<Semaphore>,
@@ -143,6 +147,7 @@ pub struct ServiceBuilder {
     limits: Limits,
     observers: Vec<Arc<dyn JobObserver>>,
     targets: BTreeMap<SetName, Target>,
+    schedules: Vec<Schedule>,
 }
 
 impl BackupService {
@@ -154,6 +159,7 @@ impl BackupService {
             limits: Limits::default(),
             observers: Vec::new(),
             targets: BTreeMap::new(),
+            schedules: Vec::new(),
         }
     }
 
@@ -222,6 +228,24 @@ impl BackupService {
             async move { work.repository.verify(&cx, work.set(), &backup, level, work.source.as_deref()).await }.boxed()
         };
         self.submit(JobKind::Verify, target, options, |record| record.backup = Some(id.clone()), Box::new(work)).await
+    }
+
+    /// Checks the backup that is the newest good one when it is the job's turn, as closely as the target says.
+    ///
+    /// # Errors
+    /// As [`BackupService::backup`]; from the handle `backup.not_found` when there is none.
+    pub async fn verify_newest(&self, target: &Target, options: SubmitOptions) -> Result<JobHandle<VerifyReport>> {
+        let work = target.clone();
+        let work = move |cx: JobContext| {
+            async move {
+                let (repository, set) = (&work.repository, work.set());
+                let none = || Error::new(&crate::error::codes::BACKUP_NOT_FOUND, format!("{set} has no good backup"));
+                let newest = repository.latest(&cx, set).await?.ok_or_else(none)?;
+                repository.verify(&cx, set, &newest.id, work.verify, work.source.as_deref()).await
+            }
+            .boxed()
+        };
+        self.submit(JobKind::Verify, target, options, |_| {}, Box::new(work)).await
     }
 
     /// Removes what `policy`, or else the target's own, does not keep.
@@ -336,6 +360,7 @@ impl BackupService {
     /// have cleaned up and are recorded.
     pub async fn stop(&self, grace: Duration) {
         self.inner.stopping.cancel();
+        self.inner.scheduler.stop().await;
         self.inner.running.close();
         self.cancel_where(|state| state == JobState::Queued);
         let clock = &self.inner.environment.clock;
@@ -391,33 +416,41 @@ impl ServiceBuilder {
         self
     }
 
-    /// Reads what an earlier process left in the state, and starts.
+    /// Adds a schedule for one of the targets.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedules.push(schedule);
+        self
+    }
+
+    /// Reads what an earlier process left in the state, and starts, schedules included. Needs a tokio runtime.
     ///
     /// # Errors
-    /// Those of the state.
+    /// Those of the state; `input.invalid` and `service.no_target` for a schedule that can never fire.
     pub async fn start(self) -> Result<BackupService> {
-        let Self { state, environment, limits, observers, targets } = self;
-        let table = table::JobTable::load(state, Arc::clone(&environment.clock), limits.keep_finished).await?;
-        let started_at = environment.clock.now();
-        Ok(BackupService {
-            inner: Arc::new(Inner {
-                environment,
-                limits,
-                table,
-                observers,
-                targets: RwLock::new(targets),
-                turns: LocalLeases::default(),
-                places: Arc::new(Semaphore::new(limits.running)),
-                reading: MemoryBudget::new(limits.read_memory).patience(READ_PATIENCE),
-                listings: listing::Listings::default(),
-                queued: AtomicUsize::new(0),
-                running: TaskTracker::new(),
-                stopping: CancellationToken::new(),
-                started_at,
-                health: tokio::sync::Mutex::new(None),
-                health_forgotten: AtomicBool::new(false),
-            }),
-        })
+        let Self { state, environment, limits, observers, targets, schedules } = self;
+        let table = table::JobTable::load(Arc::clone(&state), Arc::clone(&environment.clock), limits.keep_finished).await?;
+        let inner = Arc::new_cyclic(|inner| Inner {
+            started_at: environment.clock.now(),
+            scheduler: Scheduler::start(state, environment.clone(), Arc::new(scheduled::Firing(Weak::clone(inner)))),
+            environment,
+            limits,
+            table,
+            observers,
+            targets: RwLock::new(targets),
+            schedules: RwLock::default(),
+            turns: LocalLeases::default(),
+            places: Arc::new(Semaphore::new(limits.running)),
+            reading: MemoryBudget::new(limits.read_memory).patience(READ_PATIENCE),
+            listings: listing::Listings::default(),
+            queued: AtomicUsize::new(0),
+            running: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            health: tokio::sync::Mutex::new(None),
+            health_forgotten: AtomicBool::new(false),
+        });
+        let service = BackupService { inner };
+        schedules.into_iter().try_for_each(|schedule| service.set_schedule(schedule))?;
+        Ok(service)
     }
 }
 

@@ -60,7 +60,8 @@ type Render = dyn Fn(&Parts) -> Response<Body> + Send + Sync;
 /// too. The request's body is not read. No credential is logged or kept: entries are compared as digests, each of them,
 /// in constant time, so an unknown user costs what a wrong password costs.
 ///
-/// Put it inside of [`AccessLog`](crate::access::AccessLog) and outside of everything else.
+/// Put it inside of [`AccessLog`](crate::access::AccessLog) and outside of everything else. On a part of a router use
+/// `Router::route_layer`: `Router::layer` covers the part's fallback, too, which a merge hands on to the whole.
 #[derive(Clone)]
 pub struct Auth(Arc<Inner>);
 

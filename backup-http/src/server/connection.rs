@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -98,7 +100,18 @@ async fn answer(
     watch: Arc<Watch>,
 ) -> Result<Response<Body>, Infallible> {
     let guard = watch.begin();
+    let http1 = request.version() <= Version::HTTP_11;
+    // RFC 9112 section 3.2: without exactly one, nobody knows which server a proxy before us had in mind.
+    if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+        return Ok(StatusCode::BAD_REQUEST.into_response());
+    }
+    // Section 6.1: when a length came beside it (hyper has dropped that), a proxy may see another end of this request than we
+    // do, so what follows it is never taken for a request.
+    let last = http1 && request.headers().contains_key(TRANSFER_ENCODING);
     request.extensions_mut().insert(peer);
-    let answer = router.oneshot(request).await?;
+    let mut answer = router.oneshot(request).await?;
+    if last {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(answer.map(|body| Body::new(guard.answered(body))))
 }

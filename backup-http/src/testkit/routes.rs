@@ -6,6 +6,8 @@ use axum::Router;
 /// knows to be there.
 pub(super) fn of(router: &Router) -> Vec<String> {
     let shown = format!("{router:?}");
+    // axum keeps its fallback in a second router of the same kind.
+    let shown = shown.split("fallback_router: ").next().unwrap_or_default();
     let paths = shown.split("paths: {").skip(1).filter_map(|rest| rest.split_once('}').map(|_| rest));
     paths
         .flat_map(|rest| {
@@ -15,8 +17,6 @@ pub(super) fn of(router: &Router) -> Vec<String> {
                 .filter_map(|(_, text)| text.split_once('"'))
         })
         .map(|(path, _)| path.replace("{*", "{"))
-        // The two by which axum implements its fallback.
-        .filter(|path| !path.contains("__private__"))
         .collect()
 }
 
