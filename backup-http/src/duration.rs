@@ -19,7 +19,7 @@ fn parse(text: &str) -> Option<Duration> {
 }
 
 /// For `#[serde(deserialize_with)]`. Zero is refused: as a limit it would end everything at once.
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse(&text)
         .filter(|duration| !duration.is_zero())

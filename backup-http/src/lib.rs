@@ -6,6 +6,7 @@
 //! | [`access`] | request ids and one log line for each request |
 //! | [`auth`] | Basic, Bearer and client certificates |
 //! | [`limits`] | body size and time, requests at once |
+//! | `etcd_sidecar` | the dialect of the etcd-operator backup sidecar (feature `etcd-sidecar`) |
 //! | [`server`] | a router on TCP or TLS with limits and a graceful end, for programs |
 //! | `tls` | certificates from files, taken up anew when they change (feature `tls`) |
 //! | [`observe`] | `/healthz`, `/metrics`, `/openapi.json` |
@@ -17,9 +18,11 @@ pub mod access;
 pub mod auth;
 pub mod codes;
 pub mod download;
-mod duration;
+pub mod duration;
 #[cfg(feature = "etcd-backup")]
 pub mod etcd_backup;
+#[cfg(feature = "etcd-sidecar")]
+pub mod etcd_sidecar;
 pub mod fallback;
 pub mod limits;
 pub mod observe;

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeZone, Utc};
 use croner::Cron;
@@ -19,7 +20,7 @@ use crate::zone::{Rules, Zone};
 #[serde(try_from = "String", into = "String")]
 pub struct CronExpression {
     text: String,
-    cron: Cron,
+    cron: Arc<Cron>,
     every_hour: bool,
 }
 
@@ -64,7 +65,7 @@ impl FromStr for CronExpression {
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
         let cron = parser.parse(text).map_err(|error| wrong(error.to_string()))?;
         let every_hour = (0..24).all(|hour| cron.pattern.hour_match(hour).unwrap_or(false));
-        let expression = Self { text: text.trim().to_owned(), cron, every_hour };
+        let expression = Self { text: text.trim().to_owned(), cron: Arc::new(cron), every_hour };
         match expression.next(DateTime::UNIX_EPOCH, Zone::UTC) {
             Some(_) => Ok(expression),
             None => Err(wrong("no day of the calendar matches it".into())),

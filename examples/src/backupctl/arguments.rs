@@ -188,6 +188,18 @@ pub(super) struct EtcdTarget {
     pub(super) etcdutl: Option<PathBuf>,
 }
 
+impl EtcdTarget {
+    /// Whether any of its flags was given.
+    pub(super) fn is_used(&self) -> bool {
+        let texts = [&self.name, &self.initial_cluster, &self.initial_advertise_peer_urls, &self.initial_cluster_token];
+        let paths = [&self.etcd_data_dir, &self.etcdutl];
+        texts.iter().any(|text| text.is_some())
+            || paths.iter().any(|path| path.is_some())
+            || self.bump_revision.is_some()
+            || self.mark_compacted
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Prune {
     /// The backup set

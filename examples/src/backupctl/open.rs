@@ -9,7 +9,7 @@ use backup_stores::StoreConfig;
 
 use super::arguments::{Arguments, Which};
 use super::failure::Failure;
-use crate::config::StoreSection;
+use crate::config::{Dialect, StoreSection};
 
 /// Where the backups are, and how they are named.
 #[derive(Debug, Clone)]
@@ -27,8 +27,13 @@ pub(super) struct Names {
 }
 
 /// The naming of the server whose configuration this is, the default naming for a store alone.
-fn naming_for(_config: Option<&StoreSection>) -> Names {
-    Names { naming: Arc::new(DefaultNaming), sets: Vec::new() }
+fn naming_for(config: Option<&StoreSection>) -> Result<Names, Failure> {
+    match config.map_or(Dialect::Own, StoreSection::dialect) {
+        // Their namings come with their dialects: until then what the two servers' predecessors left is not seen.
+        Dialect::EtcdSidecar { .. } | Dialect::EtcdBackup => {}
+        _ => {}
+    }
+    Ok(Names { naming: Arc::new(DefaultNaming), sets: Vec::new() })
 }
 
 impl Place {
@@ -39,7 +44,7 @@ impl Place {
             (None, Some(section)) => section.store()?,
             (None, None) => return Err(Failure::usage("where are the backups? give --store URL or --config FILE; see --help")),
         };
-        Ok(Self { store, names: naming_for(section.as_ref()) })
+        Ok(Self { store, names: naming_for(section.as_ref())? })
     }
 
     /// For verbs that only look: makes nothing, and works on a read-only mount.

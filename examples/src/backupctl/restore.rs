@@ -28,6 +28,10 @@ pub(super) async fn run(session: &Session, restore: Restore) -> Result<(), Failu
             "this backupctl was built without etcd: build it with --features etcd, or restore with --to and run etcdutl snapshot restore",
         ));
     }
+    // Beside `--to` clap lets them pass, because `--to` rules out the flag that they belong to.
+    if restore.etcd.is_used() {
+        return Err(Failure::usage("--name and the other flags of etcdutl go with --etcd-data-dir"));
+    }
     match restore.to.as_deref() {
         Some(path) if path == Path::new("-") => stream::run(session, &restore).await,
         Some(path) => files::run(session, &restore, path).await,

@@ -27,7 +27,7 @@ use backup_core::error::codes;
 use backup_core::{Error, Result};
 use serde::de::DeserializeOwned;
 
-pub use section::StoreSection;
+pub use section::{Dialect, StoreSection};
 pub use state::StateConfig;
 
 /// More than any configuration needs: what is longer is another file.

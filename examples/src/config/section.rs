@@ -6,9 +6,10 @@ use backup_core::error::codes;
 use backup_core::{Error, Result};
 use backup_stores::StoreConfig;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// The store and the naming of a server's configuration; its other keys are left alone, and their variables need not be set.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct StoreSection {
@@ -18,6 +19,31 @@ pub struct StoreSection {
     /// The older way of etcd-backup to say the same.
     #[serde(default)]
     backup_dir: Option<PathBuf>,
+    /// Keys of etcd-sidecar that decide what its files are called.
+    #[serde(default)]
+    cluster_name: Option<String>,
+    #[serde(default = "default_namespace")]
+    namespace: String,
+    /// A key that etcd-backup needs; with neither of its directories it has a default one.
+    #[serde(default)]
+    etcd: Option<IgnoredAny>,
+}
+
+/// The server that a configuration is for, as far as it decides what files are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// etcd-operator's backup sidecar.
+    EtcdSidecar {
+        /// Of the cluster.
+        namespace: String,
+        /// Of the cluster.
+        cluster: String,
+    },
+    /// etcd-backup.
+    EtcdBackup,
+    /// One with names of our own.
+    Own,
 }
 
 impl StoreSection {
@@ -34,17 +60,30 @@ impl StoreSection {
     /// Where the backups are.
     ///
     /// # Errors
-    /// `input.invalid` when none or both of the two keys are given, or the directory is no absolute path.
+    /// `input.invalid` when none or both of the two keys are given.
     pub fn store(&self) -> Result<StoreConfig> {
-        match (&self.store, &self.backup_dir) {
-            (Some(store), None) => Ok(store.clone()),
-            (None, Some(directory)) => format!("fs://{}", directory.display()).parse(),
-            (Some(_), Some(_)) => {
-                Err(Error::new(&codes::INPUT_INVALID, "`store` and `backup-dir` are both given; one is enough"))
-            }
-            (None, None) => {
-                Err(Error::new(&codes::INPUT_INVALID, "it has neither `store` nor `backup-dir`: where are the backups?"))
-            }
+        let refused = |what: &'static str| Error::new(&codes::INPUT_INVALID, what);
+        let directory = match (&self.store, &self.backup_dir) {
+            (Some(_), Some(_)) => return Err(refused("`store` and `backup-dir` are both given; one is enough")),
+            (Some(store), None) => return Ok(store.clone()),
+            (None, Some(directory)) => directory.as_path(),
+            (None, None) if self.dialect() == Dialect::EtcdBackup => Path::new("/etcd-backup"),
+            (None, None) => return Err(refused("it has neither `store` nor `backup-dir`: where are the backups?")),
+        };
+        let absolute = std::path::absolute(directory).map_err(|error| refused("`backup-dir` is no path").with_source(error))?;
+        Ok(StoreConfig::Fs(backup_stores::fs::FsConfig::new(absolute)))
+    }
+
+    /// Whose configuration it is, by the keys that only one server has.
+    pub fn dialect(&self) -> Dialect {
+        match &self.cluster_name {
+            Some(cluster) => Dialect::EtcdSidecar { namespace: self.namespace.clone(), cluster: cluster.clone() },
+            None if self.backup_dir.is_some() || self.etcd.is_some() => Dialect::EtcdBackup,
+            None => Dialect::Own,
         }
     }
+}
+
+fn default_namespace() -> String {
+    "default".to_owned()
 }

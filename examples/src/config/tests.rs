@@ -151,7 +151,6 @@ fn the_store_is_found_in_any_configuration_and_the_rest_is_left_alone() {
     assert_eq!(section("backup-dir: /etcd-backup\nrotate: 3\n").unwrap(), "fs:///etcd-backup");
     for (text, why) in [
         ("listen: x\n", "where are the backups"),
-        ("backup-dir: relative\n", "absolute"),
         ("backup-dir: /a\nstore: { fs: { root: /a } }\n", "both"),
         ("store: { fs: { rot: /a } }\n", "unknown key `rot`, did you mean `root`?"),
         ("store: { nfs: { root: /a } }\n", "not yet"),
@@ -159,6 +158,22 @@ fn the_store_is_found_in_any_configuration_and_the_rest_is_left_alone() {
         let error = section(text).unwrap_err().to_string();
         assert!(error.contains(why) && error.contains("c.yaml"), "{text}: {error}");
     }
+}
+
+#[test]
+fn the_keys_tell_whose_configuration_it_is() {
+    let section = |text: &str| parse::<StoreSection>(Path::new("c.yaml"), text).unwrap();
+    let sidecar = |namespace: &str| Dialect::EtcdSidecar { namespace: namespace.to_owned(), cluster: "c".to_owned() };
+    assert_eq!(section("cluster-name: c\netcd: {}\nstore: { fs: { root: /a } }\n").dialect(), sidecar("default"));
+    assert_eq!(section("cluster-name: c\nnamespace: n\n").dialect(), sidecar("n"));
+    assert_eq!(section("store: { fs: { root: /a } }\n").dialect(), Dialect::Own);
+    let documented = section("rotate: 3\netcd: { endpoints: [x] }\n");
+    assert_eq!(
+        (documented.dialect(), documented.store().unwrap().to_string()),
+        (Dialect::EtcdBackup, "fs:///etcd-backup".to_owned())
+    );
+    let relative = section("backup-dir: here\n").store().unwrap().to_string();
+    assert_eq!(relative, format!("fs://{}/here", std::env::current_dir().unwrap().display()));
 }
 
 #[test]

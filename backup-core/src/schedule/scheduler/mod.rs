@@ -31,7 +31,7 @@ use table::Table;
 /// - *Clocks*: due is what the wall clock says; it is looked at every thirty seconds at least. A clock that goes back fires nothing twice, and
 ///   an interval goes on as if it had not.
 ///
-/// Its task ends with [`Scheduler::stop`], or when the scheduler is dropped.
+/// Its task ends with [`Scheduler::stop`]; when the scheduler is dropped, it ends at once, like in a crash.
 pub struct Scheduler {
     shared: Arc<Shared>,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -143,6 +143,10 @@ impl Shared {
 impl Drop for Scheduler {
     fn drop(&mut self) {
         self.shared.stop();
+        // What it is in the middle of is as after a crash: settled by the next process.
+        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
     }
 }
 

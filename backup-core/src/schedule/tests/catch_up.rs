@@ -40,7 +40,7 @@ async fn a_tick_at_the_moment_of_the_start_fires_once() {
 async fn an_interval_counts_on_over_the_restart_with_catch_up_only() {
     for (catch_up, until, third) in [
         (false, "2026-11-20T02:00:00Z", "20T03:00:00"),
-        (true, "2026-11-20T02:00:00Z", "20T02:30:00"),
+        (true, "2026-11-20T02:00:00Z", "20T02:30:30"),
         (true, "2026-11-20T09:00:00Z", "20T09:00:00"),
     ] {
         let mut world = World::at("2026-11-20T00:30:00Z");
