@@ -1,11 +1,14 @@
 //! The configuration of `etcd-backup`: the documented keys, and a few of our own.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use backup_core::error::codes;
 use backup_core::retention::RetentionPolicy;
+use backup_core::schedule::{Action, Schedule, Trigger};
 use backup_core::{BackupRequest, Compression, Error, Result, SetName};
 use backup_http::auth::AuthConfig;
+use backup_http::duration;
 use backup_http::limits::Limits;
 use backup_http::server::Listen;
 use backup_http::tls::TlsConfig;
@@ -15,6 +18,7 @@ use backup_stores::fs::FsConfig;
 use serde::de::{Deserialize, Deserializer, Error as _, IntoDeserializer};
 
 use crate::config::StateConfig;
+use crate::server::HttpConfig;
 
 /// The name of the one backup set.
 const SET: &str = "etcd";
@@ -28,9 +32,8 @@ pub struct Config {
     backup_dir: Option<PathBuf>,
     #[serde(default)]
     store: Option<StoreConfig>,
-    /// Where to listen.
     #[serde(default = "default_listen", deserialize_with = "listen")]
-    pub listen: Listen,
+    listen: Listen,
     #[serde(default = "default_rotate", deserialize_with = "rotate")]
     rotate: u32,
     etcd: EtcdConfig,
@@ -41,35 +44,20 @@ pub struct Config {
     /// Where jobs are remembered.
     #[serde(default)]
     pub state: StateConfig,
-    /// Who may ask; anyone when missing.
     #[serde(default)]
-    pub auth: Option<AuthConfig>,
-    /// TLS; plain HTTP when missing.
+    auth: Option<AuthConfig>,
     #[serde(default)]
-    pub tls: Option<TlsConfig>,
-    /// What a client may take.
+    tls: Option<TlsConfig>,
     #[serde(default)]
-    pub limits: Limits,
+    limits: Limits,
+    #[serde(default)]
+    schedule: Option<Trigger>,
+    /// How long a running backup may go on after SIGTERM.
+    #[serde(default = "default_grace", deserialize_with = "duration::deserialize")]
+    pub shutdown_grace: Duration,
 }
 
 impl Config {
-    /// Reads the configuration file at `path`.
-    ///
-    /// # Errors
-    /// `input.invalid` with file, line and key.
-    pub fn load(path: &Path) -> Result<Self> {
-        let config: Self = crate::config::load(path)?;
-        config.check().map_err(|error| error.context(path.display().to_string()))?;
-        Ok(config)
-    }
-
-    /// What no single key says.
-    fn check(&self) -> Result<()> {
-        self.store()?;
-        backup_sources::etcd::EtcdSource::new(self.etcd()?)?;
-        self.limits.check()
-    }
-
     /// Where the backups are: `backup-dir`, or `store` instead.
     ///
     /// # Errors
@@ -107,6 +95,21 @@ impl Config {
         Ok(if self.skip_unchanged { request.skip_unchanged(None) } else { request })
     }
 
+    /// Backups that are made by themselves: one that was missed while the program was down is made up for.
+    ///
+    /// # Errors
+    /// `input.invalid` for a schedule that never comes.
+    pub fn schedules(&self) -> Result<Vec<Schedule>> {
+        let Some(trigger) = self.schedule.clone() else { return Ok(Vec::new()) };
+        let schedule = Schedule::new("schedule", SetName::new(SET)?, Action::Backup, trigger).catch_up(true);
+        schedule.check()?;
+        Ok(vec![schedule])
+    }
+
+    pub(super) fn http(&self) -> HttpConfig {
+        HttpConfig { listen: self.listen.clone(), tls: self.tls.clone(), auth: self.auth.clone(), limits: self.limits.clone() }
+    }
+
     /// What is kept.
     pub fn retention(&self) -> RetentionPolicy {
         RetentionPolicy::default().keep_last(self.rotate)
@@ -115,6 +118,11 @@ impl Config {
 
 fn default_listen() -> Listen {
     Listen::from("0.0.0.0:8080")
+}
+
+/// As long as the original waited.
+fn default_grace() -> Duration {
+    Duration::from_secs(180)
 }
 
 fn default_rotate() -> u32 {

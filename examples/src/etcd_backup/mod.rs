@@ -1,41 +1,59 @@
 //! The program `etcd-backup`: see `docs/etcd-backup.md`.
 
-pub mod config;
+mod config;
 #[cfg(test)]
 mod tests;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use backup_core::service::Target;
-use backup_core::state::State;
-use backup_core::{BackupService, Environment, JobContext, Repository, Result, Source, Store};
-use backup_http::etcd_backup::{EtcdBackup, SnapshotNaming, TimestampedSource};
+use backup_core::environment::SystemClock;
+use backup_core::service::{Limits, Target};
+use backup_core::{Result, Source};
+use backup_http::etcd_backup::{self, EtcdBackup, SnapshotNaming, TimestampedSource};
 use backup_sources::etcd::EtcdSource;
+use futures::FutureExt;
 
 pub use config::Config;
 
-/// The name of the program: of its state's directory, among others.
-pub const PROGRAM: &str = "etcd-backup";
+use crate::server::{self, Dialect, Plan};
 
-/// What the configuration says is backed up, on a store that is open.
-///
-/// # Errors
-/// `input.invalid` for a source that cannot work.
-pub fn target(config: &Config, store: Arc<dyn Store>, environment: &Environment) -> Result<Target> {
-    let naming = SnapshotNaming::new(Arc::clone(&environment.clock));
-    let repository = Repository::builder(store).environment(environment.clone()).naming(Arc::new(naming)).build();
-    let etcd = EtcdSource::new(config.etcd()?)?;
-    let source = TimestampedSource::new(move |name| Ok(Arc::new(etcd.with_name(name)?) as Arc<dyn Source>))?;
-    Ok(Target::new(repository, Arc::new(source), config.request()?).retention(config.retention()))
+const PROGRAM: &str = "etcd-backup";
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    server::main(PROGRAM, "Backs up an etcd cluster on request, in place of cybozu's etcd-backup", plan)
 }
 
-/// Opens the store, and gives the dialect and the service it works on.
+/// The server that a configuration describes.
 ///
 /// # Errors
-/// Those of the store, of the state and of [`target`].
-pub async fn start(config: &Config, state: Arc<dyn State>, cx: &JobContext) -> Result<(EtcdBackup, BackupService)> {
-    let environment = cx.environment().clone();
-    let target = target(config, config.store()?.open(cx).await?, &environment)?;
-    let service = BackupService::builder(state).environment(environment).target(target.clone()).start().await?;
-    Ok((EtcdBackup::new(service.clone(), target), service))
+/// `input.invalid` for what no single key says.
+pub fn plan(config: Config) -> Result<Plan> {
+    let etcd = EtcdSource::new(config.etcd()?)?;
+    let source = TimestampedSource::new(move |name| Ok(Arc::new(etcd.with_name(name)?) as Arc<dyn Source>))?;
+    let (request, retention) = (config.request()?, config.retention());
+    Ok(Plan {
+        program: PROGRAM,
+        store: config.store()?,
+        http: config.http(),
+        schedules: config.schedules()?,
+        state: config.state,
+        naming: Arc::new(SnapshotNaming::new(Arc::new(SystemClock))),
+        limits: Limits::default(),
+        grace: config.shutdown_grace,
+        target: Box::new(|repository| Ok(Target::new(repository, Arc::new(source), request).retention(retention))),
+        dialect: Box::new(|service, target| {
+            let dialect = EtcdBackup::new(service, target);
+            let early = dialect.clone();
+            // So that the first list need not wait for it.
+            tokio::spawn(async move { early.take_over().await });
+            Dialect {
+                router: etcd_backup::router(dialect),
+                not_found: |id| etcd_backup::not_found(id).boxed(),
+                openapi: etcd_backup::openapi(),
+                request_id: Some(etcd_backup::REQUEST_ID),
+            }
+        }),
+    })
 }

@@ -49,8 +49,9 @@ pub fn plan(config: Config) -> Result<Plan> {
         schedules: vec![periodic],
         dialect: Box::new(|service, target| Dialect {
             router: etcd_sidecar::router(EtcdSidecar::new(service, target)),
-            not_found: || etcd_sidecar::not_found().boxed(),
+            not_found: |_| etcd_sidecar::not_found().boxed(),
             openapi: etcd_sidecar::openapi(),
+            request_id: None,
         }),
     })
 }

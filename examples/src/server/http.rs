@@ -34,7 +34,7 @@ impl HttpConfig {
 
     /// All routes of the server, with all that stands before them.
     pub(super) fn router(&self, dialect: Dialect, metrics: &Metrics, service: BackupService) -> Result<Router> {
-        let Dialect { router, not_found, openapi } = dialect;
+        let Dialect { router, not_found, openapi, request_id } = dialect;
         let observe = Observe::new(metrics.clone(), openapi);
         observe.ready(service);
         let mut router =
@@ -42,6 +42,6 @@ impl HttpConfig {
         if let Some(auth) = &self.auth {
             router = router.layer(Auth::new(auth)?);
         }
-        Ok(router.layer(AccessLog::new()))
+        Ok(router.layer(request_id.into_iter().fold(AccessLog::new(), AccessLog::id_header)))
     }
 }

@@ -1,5 +1,6 @@
 //! The `main` of every server.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,7 +19,7 @@ pub fn main<C: DeserializeOwned>(program: &'static str, about: &'static str, pla
     let config = Arg::new("config").long("config").value_name("FILE").required(true).value_parser(value_parser!(PathBuf));
     let command =
         Command::new(program).version(env!("CARGO_PKG_VERSION")).about(about).arg(config.help("The configuration, YAML"));
-    let arguments = command.get_matches();
+    let arguments = command.get_matches_from(std::env::args_os().map(two_dashes));
     let Some(path) = arguments.get_one::<PathBuf>("config") else { return ExitCode::from(USAGE) };
 
     crate::logging::init("info");
@@ -40,5 +41,13 @@ pub fn main<C: DeserializeOwned>(program: &'static str, about: &'static str, pla
             tracing::error!("{error}");
             ExitCode::from(if error.kind() == ErrorKind::InvalidInput { USAGE } else { 1 })
         }
+    }
+}
+
+/// `-config` is `--config`: Go programs take their options with one dash.
+fn two_dashes(argument: OsString) -> OsString {
+    match argument.to_str() {
+        Some(text) if text == "-config" || text.starts_with("-config=") => format!("-{text}").into(),
+        _ => argument,
     }
 }

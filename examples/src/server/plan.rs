@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderName;
 use axum::response::Response;
 use backup_core::naming::Naming;
 use backup_core::schedule::Schedule;
 use backup_core::service::{BackupService, Limits, Target};
 use backup_core::{Repository, Result};
+use backup_http::access::RequestId;
 use backup_stores::StoreConfig;
 use futures::future::BoxFuture;
 
@@ -46,9 +48,11 @@ pub struct Dialect {
     /// Its router, without a fallback.
     pub router: Router,
     /// The answer where no route is.
-    pub not_found: fn() -> BoxFuture<'static, Response>,
+    pub not_found: fn(RequestId) -> BoxFuture<'static, Response>,
     /// Its description.
     pub openapi: utoipa::openapi::OpenApi,
+    /// The header in which a client says what its request is called.
+    pub request_id: Option<HeaderName>,
 }
 
 impl fmt::Debug for Plan {

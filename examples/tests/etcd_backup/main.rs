@@ -1,6 +1,6 @@
 //! The program `etcd-backup` as it is installed, before real etcd servers.
 #![cfg(feature = "demo-etcd")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod disk;
 #[path = "../../../backup-sources/tests/support/etcd.rs"]
