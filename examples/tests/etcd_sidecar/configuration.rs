@@ -14,8 +14,14 @@ fn a_wrong_configuration_ends_the_program_with_its_line_and_key() {
     let path = directory.path().join("config.yaml");
     for (text, said) in [
         ("store: { fs: { root: /x } }\n", "the key `cluster-name` is missing"),
-        ("cluster-name: a\nstore: { fs: { root: /x } }\nmax-backup: 3\n", "config.yaml:3: unknown key `max-backup`, did you mean `max-backups`?"),
-        ("cluster-name: a\nstore: { fs: { root: /x } }\nmax-backups: -1\n", "`max-backups` is -1; it has to be 0 (keep all) or more"),
+        (
+            "cluster-name: a\nstore: { fs: { root: /x } }\nmax-backup: 3\n",
+            "config.yaml:3: unknown key `max-backup`, did you mean `max-backups`?",
+        ),
+        (
+            "cluster-name: a\nstore: { fs: { root: /x } }\nmax-backups: -1\n",
+            "`max-backups` is -1; it has to be 0 (keep all) or more",
+        ),
         ("cluster-name: a/b\nstore: { fs: { root: /x } }\n", "cluster name \"a/b\" may hold"),
         ("cluster-name: a\nstore: { fs: { root: /x } }\netcd: { packaging: tar }\n", "`packaging` cannot be set here"),
     ] {
