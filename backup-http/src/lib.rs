@@ -19,6 +19,8 @@ pub mod auth;
 pub mod codes;
 pub mod download;
 pub mod duration;
+#[cfg(feature = "etcd-backup")]
+pub mod etcd_backup;
 #[cfg(feature = "etcd-sidecar")]
 pub mod etcd_sidecar;
 pub mod fallback;

@@ -3,6 +3,8 @@
 pub mod backupctl;
 pub mod config;
 #[cfg(feature = "etcd")]
+pub mod etcd_backup;
+#[cfg(feature = "etcd")]
 pub mod etcd_sidecar;
 pub mod logging;
 pub mod quickstart;
