@@ -1,6 +1,7 @@
 //! Bounded memory: a job reserves its whole working set before it starts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -15,6 +16,7 @@ const UNIT: u64 = 1024;
 pub struct MemoryBudget {
     permits: Arc<Semaphore>,
     total: u64,
+    patience: Option<Duration>,
 }
 
 /// Memory that a job holds until this is dropped.
@@ -26,7 +28,14 @@ impl MemoryBudget {
     /// A budget of `bytes`.
     pub fn new(bytes: u64) -> Self {
         let units = usize::try_from(bytes / UNIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
-        Self { permits: Arc::new(Semaphore::new(units)), total: units as u64 * UNIT }
+        Self { permits: Arc::new(Semaphore::new(units)), total: units as u64 * UNIT, patience: None }
+    }
+
+    /// The same budget, on which nobody waits longer than `limit`.
+    #[must_use]
+    pub fn patience(mut self, limit: Duration) -> Self {
+        self.patience = Some(limit);
+        self
     }
 
     /// All of it, in bytes.
@@ -42,7 +51,7 @@ impl MemoryBudget {
     /// Waits until `bytes` are free and takes them, in the order of the calls. Cancel safe.
     ///
     /// # Errors
-    /// `budget.too_small` when they can never be free; `job.cancelled`, `job.deadline`.
+    /// `budget.too_small` when they can never be free; `store.busy` when the patience ends; `job.cancelled`, `job.deadline`.
     pub async fn reserve(&self, cx: &JobContext, bytes: u64) -> Result<Reservation> {
         if bytes > self.total {
             return Err(Error::new(
@@ -52,11 +61,25 @@ impl MemoryBudget {
         }
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let permits = Arc::clone(&self.permits);
-        cx.run(async move {
+        let take = async move {
             let permit = permits.acquire_many_owned(units).await;
             permit
                 .map(Reservation)
                 .map_err(|error| Error::new(&codes::INTERNAL, "the memory budget is closed").with_source(error))
+        };
+        let give_up = async {
+            match self.patience {
+                Some(limit) => cx.clock().sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let busy = || Error::new(&codes::STORE_BUSY, format!("all of the {} bytes of memory for this are taken", self.total));
+        cx.run(async {
+            tokio::select! {
+                biased;
+                taken = take => taken,
+                () = give_up => Err(busy()),
+            }
         })
         .await
     }

@@ -23,6 +23,7 @@ pub mod record;
 pub mod repository;
 pub mod retention;
 pub mod revision;
+pub mod schedule;
 pub mod secret;
 pub mod service;
 pub mod source;
@@ -30,6 +31,7 @@ pub mod state;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod zone;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
@@ -48,3 +50,4 @@ pub use source::{
     ArtifactOptions, ArtifactWriter, BackupReader, Inspection, Probe, RestoreReport, RestoreTarget, Sink, Source, Summary,
 };
 pub use store::{ObjectMeta, ObjectWriter, Store, StoreExt};
+pub use zone::Zone;

@@ -1,3 +1,11 @@
 #![doc = include_str!("../../README.md")]
 
+pub mod backupctl;
+pub mod config;
+#[cfg(feature = "etcd")]
+pub mod etcd_backup;
+#[cfg(feature = "etcd")]
+pub mod etcd_sidecar;
+pub mod logging;
 pub mod quickstart;
+pub mod server;

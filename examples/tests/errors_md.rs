@@ -31,6 +31,12 @@ fn catalogues() -> Vec<Catalogue> {
             codes: backup_stores::fs::codes::ALL,
         },
         Catalogue {
+            title: "State on redb",
+            module: "backup_stores::redb::codes",
+            about: "What the file that holds a service's jobs, schedules and leases can say.",
+            codes: backup_stores::redb::codes::ALL,
+        },
+        Catalogue {
             title: "Programs that are run",
             module: "backup_sources::program_codes",
             about: "The source `script`, and every other source that runs a program.",

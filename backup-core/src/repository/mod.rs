@@ -55,6 +55,7 @@ const DEFAULT_BUDGET: u64 = 128 << 20;
 #[derive(Clone)]
 pub struct Repository {
     inner: Arc<Inner>,
+    budget: MemoryBudget,
 }
 
 struct Inner {
@@ -64,7 +65,6 @@ struct Inner {
     observer: Arc<dyn Observer>,
     environment: Environment,
     cpu: CpuPool,
-    budget: MemoryBudget,
     intent_ttl: Duration,
     grace: Duration,
     catalogue: catalogue::Catalogue,
@@ -133,7 +133,13 @@ impl Repository {
 
     /// The memory of all jobs.
     pub fn budget(&self) -> &MemoryBudget {
-        &self.inner.budget
+        &self.budget
+    }
+
+    /// The same repository with memory of its own, so that its jobs and those of the others do not wait for each other.
+    #[must_use]
+    pub fn with_budget(&self, budget: MemoryBudget) -> Self {
+        Self { inner: Arc::clone(&self.inner), budget }
     }
 
     pub(crate) fn catalogue(&self) -> &catalogue::Catalogue {
@@ -202,8 +208,8 @@ impl RepositoryBuilder {
     pub fn build(self) -> Repository {
         let Self { store, naming, leases, observer, environment, cpu, budget, intent_ttl, grace } = self;
         let catalogue = catalogue::Catalogue::default();
-        let inner = Inner { store, naming, leases, observer, environment, cpu, budget, intent_ttl, grace, catalogue };
-        Repository { inner: Arc::new(inner) }
+        let inner = Inner { store, naming, leases, observer, environment, cpu, intent_ttl, grace, catalogue };
+        Repository { inner: Arc::new(inner), budget }
     }
 }
 

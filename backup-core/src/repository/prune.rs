@@ -45,12 +45,13 @@ impl Repository {
     /// Those of the lease and of the listing; failures of single backups stand in the report.
     pub async fn prune(&self, cx: &JobContext, set: &SetName, plan: &Plan) -> Result<PruneReport> {
         cx.event(Event::Phase(Phase::Removing));
-        let _lease = self.leases().acquire(cx, set, true).await?;
+        let lease = self.leases().acquire(cx, set, true).await?;
         let mut report = PruneReport::default();
         // Listed anew: since the plan the newest good one may have turned out damaged, or gone.
         let mut backups = self.list(cx, set).await?;
         for item in plan.removed() {
             cx.check()?;
+            lease.still_held().await?;
             let Some(place) = backups.iter().position(|info| info.id == item.id) else { continue };
             let info = backups.remove(place);
             if let Some(why) = protection(cx, &info, &backups) {

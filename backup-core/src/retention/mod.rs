@@ -25,15 +25,14 @@ mod plan;
 mod planner;
 mod policy;
 mod reason;
-mod zone;
 
+pub use crate::zone::Zone;
 pub use age::Age;
 pub use period::Period;
 pub use plan::{Decision, Plan, PlanItem};
 pub use planner::{Candidate, State, plan};
 pub use policy::RetentionPolicy;
 pub use reason::Reason;
-pub use zone::Zone;
 
 #[cfg(test)]
 mod tests;

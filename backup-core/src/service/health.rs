@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::job::{JobKind, JobState};
 use super::{BackupService, Target};
 use crate::name::{BackupId, SetName};
+use crate::schedule::Action;
 
 /// An answer is good for so long, unless a job ends meanwhile: probes come often, and each would list every set.
 const FRESH: Duration = Duration::from_secs(5);
@@ -89,9 +90,9 @@ impl BackupService {
     async fn set_health(&self, target: &Target) -> SetHealth {
         let now = self.inner.environment.clock.now();
         let cx = target.repository.context().with_limit(LOOK);
-        let (backups, error) = match cx.run(target.repository.list(&cx, target.set())).await {
+        let (backups, error) = match self.inner.listings.list(&cx, target).await {
             Ok(backups) => (backups, None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
+            Err(error) => (std::sync::Arc::default(), Some(error.to_string())),
         };
         let last = backups.iter().rev().find(|info| info.is_good());
         let confirmed = last.and_then(|_| self.last_skip(target.set()));
@@ -114,9 +115,16 @@ impl BackupService {
             backup_objective: objective.backup.map(|limit| limit.as_secs()),
             verified_objective: objective.verified.map(|limit| limit.as_secs()),
             met: error.is_none() && kept(objective.backup, last_backup_at) && kept(objective.verified, last_verified_at),
-            next_backup_at: None,
+            next_backup_at: self.next_backup(target.set()),
             error,
         }
+    }
+
+    fn next_backup(&self, set: &SetName) -> Option<DateTime<Utc>> {
+        let schedules = self.inner.schedules.read().unwrap_or_else(PoisonError::into_inner);
+        let makes_backups = |name: &String| schedules.get(name).is_some_and(|schedule| schedule.action == Action::Backup);
+        let mut runs = self.next_runs().into_iter().filter(|run| run.set == *set && makes_backups(&run.schedule));
+        runs.next().map(|run| run.at)
     }
 
     /// When the set was last found unchanged.

@@ -8,15 +8,17 @@ pub mod codes;
 mod handle;
 mod health;
 mod job;
+mod listing;
 mod outcome;
 mod run;
+mod scheduled;
 mod table;
 mod target;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -32,6 +34,7 @@ pub use outcome::BackupDone;
 pub use run::SubmitOptions;
 pub use target::{Objective, Target};
 
+use crate::budget::MemoryBudget;
 use crate::context::JobContext;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -39,11 +42,15 @@ use crate::lease::LocalLeases;
 use crate::name::{BackupId, JobId, SetName};
 use crate::repository::{BackupInfo, BackupOutcome, PruneReport, StoredBackup, VerifyLevel, VerifyReport};
 use crate::retention::RetentionPolicy;
+use crate::schedule::{Schedule, Scheduler};
 use crate::source::{RestoreReport, RestoreTarget};
 use crate::state::State;
 
 /// How long a job may clean up after it was cancelled by a stop.
 const LAST_CLEANUP: Duration = Duration::from_secs(90);
+
+/// How long a reader waits for memory that others hold.
+const READ_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a look at a store may take that no job makes.
 const READ_LIMIT: Duration = Duration::from_secs(60);
@@ -60,9 +67,14 @@ struct Inner {
     table: table::JobTable,
     observers: Vec<Arc<dyn JobObserver>>,
     targets: RwLock<BTreeMap<SetName, Target>>,
+    schedules: RwLock<BTreeMap<String, Schedule>>,
+    scheduler: Scheduler,
     /// One writer a set, in the order of submission.
     turns: LocalLeases,
     places: Arc<Semaphore>,
+    /// The memory of readers: a slow one holds what it has, and must not keep a backup waiting.
+    reading: MemoryBudget,
+    listings: listing::Listings,
     queued: AtomicUsize,
     running: TaskTracker,
     stopping: CancellationToken,
@@ -81,11 +93,13 @@ pub struct Limits {
     pub queued: usize,
     /// How long a finished job stays listed.
     pub keep_finished: Duration,
+    /// Bytes of memory for all that is read outside of jobs; an open stream takes 12 MiB at most.
+    pub read_memory: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { running: 4, queued: 1000, keep_finished: Duration::from_secs(7 * 24 * 3600) }
+        Self { running: 4, queued: 1000, keep_finished: Duration::from_secs(7 * 24 * 3600), read_memory: 128 << 20 }
     }
 }
 
@@ -101,6 +115,13 @@ impl Limits {
     #[must_use]
     pub fn queued(mut self, jobs: usize) -> Self {
         self.queued = jobs;
+        self
+    }
+
+    /// Sets the memory of readers.
+    #[must_use]
+    pub fn read_memory(mut self, bytes: u64) -> Self {
+        self.read_memory = bytes;
         self
     }
 
@@ -126,6 +147,7 @@ pub struct ServiceBuilder {
     limits: Limits,
     observers: Vec<Arc<dyn JobObserver>>,
     targets: BTreeMap<SetName, Target>,
+    schedules: Vec<Schedule>,
 }
 
 impl BackupService {
@@ -137,6 +159,7 @@ impl BackupService {
             limits: Limits::default(),
             observers: Vec::new(),
             targets: BTreeMap::new(),
+            schedules: Vec::new(),
         }
     }
 
@@ -207,6 +230,24 @@ impl BackupService {
         self.submit(JobKind::Verify, target, options, |record| record.backup = Some(id.clone()), Box::new(work)).await
     }
 
+    /// Checks the backup that is the newest good one when it is the job's turn, as closely as the target says.
+    ///
+    /// # Errors
+    /// As [`BackupService::backup`]; from the handle `backup.not_found` when there is none.
+    pub async fn verify_newest(&self, target: &Target, options: SubmitOptions) -> Result<JobHandle<VerifyReport>> {
+        let work = target.clone();
+        let work = move |cx: JobContext| {
+            async move {
+                let (repository, set) = (&work.repository, work.set());
+                let none = || Error::new(&crate::error::codes::BACKUP_NOT_FOUND, format!("{set} has no good backup"));
+                let newest = repository.latest(&cx, set).await?.ok_or_else(none)?;
+                repository.verify(&cx, set, &newest.id, work.verify, work.source.as_deref()).await
+            }
+            .boxed()
+        };
+        self.submit(JobKind::Verify, target, options, |_| {}, Box::new(work)).await
+    }
+
     /// Removes what `policy`, or else the target's own, does not keep.
     ///
     /// # Errors
@@ -264,23 +305,24 @@ impl BackupService {
         self.inner.table.get(id).ok_or_else(|| Error::new(&codes::JOB_NOT_FOUND, format!("there is no job {id}")))
     }
 
-    /// The backups of a target, oldest first.
+    /// The backups of a target, oldest first, as the store has them after this call. Many calls at the same time share one look.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn list(&self, target: &Target) -> Result<Vec<Arc<BackupInfo>>> {
-        let cx = self.reading(target);
-        cx.run(target.repository.list(&cx, target.set())).await
+        let infos = self.inner.listings.list(&self.reading(target), target).await?;
+        Ok(Arc::unwrap_or_clone(infos))
     }
 
     /// Opens a backup for reading, see [`Repository::open`](crate::Repository::open). The context is for the streams opened of it:
     /// it has no time limit, since nobody knows how fast they are read.
     ///
     /// # Errors
-    /// `backup.not_found` and the like; those of the store.
+    /// `backup.not_found` and the like; those of the store. Opening a stream is `store.busy` when the memory of readers stays taken.
     pub async fn open(&self, target: &Target, id: &BackupId) -> Result<(JobContext, StoredBackup)> {
         let cx = self.reading(target);
-        let backup = cx.run(target.repository.open(&cx, target.set(), id)).await?;
+        let repository = target.repository.with_budget(self.inner.reading.clone());
+        let backup = cx.run(repository.open(&cx, target.set(), id)).await?;
         let unlimited = target.repository.context();
         Ok((unlimited, backup))
     }
@@ -318,6 +360,7 @@ impl BackupService {
     /// have cleaned up and are recorded.
     pub async fn stop(&self, grace: Duration) {
         self.inner.stopping.cancel();
+        self.inner.scheduler.stop().await;
         self.inner.running.close();
         self.cancel_where(|state| state == JobState::Queued);
         let clock = &self.inner.environment.clock;
@@ -373,31 +416,41 @@ impl ServiceBuilder {
         self
     }
 
-    /// Reads what an earlier process left in the state, and starts.
+    /// Adds a schedule for one of the targets.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedules.push(schedule);
+        self
+    }
+
+    /// Reads what an earlier process left in the state, and starts, schedules included. Needs a tokio runtime.
     ///
     /// # Errors
-    /// Those of the state.
+    /// Those of the state; `input.invalid` and `service.no_target` for a schedule that can never fire.
     pub async fn start(self) -> Result<BackupService> {
-        let Self { state, environment, limits, observers, targets } = self;
-        let table = table::JobTable::load(state, Arc::clone(&environment.clock), limits.keep_finished).await?;
-        let started_at = environment.clock.now();
-        Ok(BackupService {
-            inner: Arc::new(Inner {
-                environment,
-                limits,
-                table,
-                observers,
-                targets: RwLock::new(targets),
-                turns: LocalLeases::default(),
-                places: Arc::new(Semaphore::new(limits.running)),
-                queued: AtomicUsize::new(0),
-                running: TaskTracker::new(),
-                stopping: CancellationToken::new(),
-                started_at,
-                health: tokio::sync::Mutex::new(None),
-                health_forgotten: AtomicBool::new(false),
-            }),
-        })
+        let Self { state, environment, limits, observers, targets, schedules } = self;
+        let table = table::JobTable::load(Arc::clone(&state), Arc::clone(&environment.clock), limits.keep_finished).await?;
+        let inner = Arc::new_cyclic(|inner| Inner {
+            started_at: environment.clock.now(),
+            scheduler: Scheduler::start(state, environment.clone(), Arc::new(scheduled::Firing(Weak::clone(inner)))),
+            environment,
+            limits,
+            table,
+            observers,
+            targets: RwLock::new(targets),
+            schedules: RwLock::default(),
+            turns: LocalLeases::default(),
+            places: Arc::new(Semaphore::new(limits.running)),
+            reading: MemoryBudget::new(limits.read_memory).patience(READ_PATIENCE),
+            listings: listing::Listings::default(),
+            queued: AtomicUsize::new(0),
+            running: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            health: tokio::sync::Mutex::new(None),
+            health_forgotten: AtomicBool::new(false),
+        });
+        let service = BackupService { inner };
+        schedules.into_iter().try_for_each(|schedule| service.set_schedule(schedule))?;
+        Ok(service)
     }
 }
 

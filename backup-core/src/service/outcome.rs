@@ -60,6 +60,7 @@ impl Outcome for RestoreReport {
 
 impl Outcome for VerifyReport {
     fn note(&self, record: &mut JobRecord) -> JobState {
+        record.backup = Some(self.record.id.clone());
         let findings = self.record.findings.iter().map(|finding| format!("{}: {}", finding.code, finding.text));
         record.warnings.extend(findings);
         JobState::Succeeded

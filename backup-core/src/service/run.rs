@@ -220,6 +220,7 @@ impl BackupService {
         self.forget_health();
         self.inner.table.keep(job).await;
         self.told(job);
+        self.tell_schedules(&job.snapshot());
         self.inner.table.forget_old().await;
     }
 

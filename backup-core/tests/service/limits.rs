@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backup_core::BackupReader;
 use backup_core::service::{JobState, Limits, SubmitOptions};
 
 use crate::gated::{Fate, Gated};
@@ -154,4 +155,44 @@ async fn a_thousand_good_and_bad_jobs_leak_no_place() {
     }
     assert!(serving.service.jobs().iter().all(|job| job.state.is_over()));
     assert!(source.most() <= 3);
+}
+
+#[tokio::test]
+async fn readers_that_stand_still_keep_no_backup_waiting_and_the_next_reader_is_told() {
+    let serving = Serving::start(Limits::default().read_memory(1024)).await;
+    let source = Gated::open();
+    let target = serving.target("a", &source);
+    let done = serving.service.backup(&target, SubmitOptions::default()).await.unwrap().wait().await.unwrap();
+    let (cx, backup) = serving.service.open(&target, &done.outcome.backup().id).await.unwrap();
+    let name = backup.artifacts().remove(0);
+    let _held = backup.open_stored(&cx, &name, None).await.unwrap();
+    source.change();
+    serving.service.backup(&target, SubmitOptions::default()).await.unwrap().wait().await.unwrap();
+    let next = tokio::spawn(async move { backup.open_stored(&cx, &name, None).await.map(drop) });
+    settle().await;
+    serving.world.clock.advance(Duration::from_secs(30));
+    assert_eq!(next.await.unwrap().unwrap_err().code().name, "store.busy");
+}
+
+#[tokio::test]
+async fn a_crowd_that_lists_shares_looks_and_sees_what_was_there_when_it_asked() {
+    let serving = Serving::start(Limits::default()).await;
+    let target = serving.target("a", &Gated::open());
+    serving.service.backup(&target, SubmitOptions::default()).await.unwrap().wait().await.unwrap();
+    let list = || {
+        let (service, target) = (serving.service.clone(), target.clone());
+        tokio::spawn(async move { service.list(&target).await.unwrap().len() })
+    };
+    list().await.unwrap();
+    // A store that takes its time, so that the questions meet.
+    serving.world.store.set_jitter(1);
+    let before = serving.world.store.op_count();
+    list().await.unwrap();
+    let alone = serving.world.store.op_count() - before;
+    let crowd: Vec<_> = (0..50).map(|_| list()).collect();
+    for listed in crowd {
+        assert_eq!(listed.await.unwrap(), 1);
+    }
+    let together = serving.world.store.op_count() - before - alone;
+    assert!(together <= alone * 2, "{together} operations for a crowd, {alone} for one");
 }

@@ -12,6 +12,7 @@ mod gated;
 mod health;
 mod limits;
 mod records;
+mod scheduled;
 mod stop;
 #[path = "../support/mod.rs"]
 mod support;

@@ -8,12 +8,12 @@ mod arguments;
 mod cluster;
 mod directory;
 mod failure;
-mod interrupt;
+pub(crate) mod interrupt;
 #[cfg(feature = "demo-etcd")]
 mod outside;
 mod scratch;
 mod session;
-mod text;
+pub(crate) mod text;
 mod tree;
 mod ui;
 

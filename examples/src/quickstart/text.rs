@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `1.5 MB`, in powers of ten.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if bytes < 1000 {
         return format!("{bytes} bytes");
@@ -20,7 +20,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// `5,000`.
-pub(super) fn number(value: usize) -> String {
+pub(crate) fn number(value: usize) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -33,18 +33,18 @@ pub(super) fn number(value: usize) -> String {
 }
 
 /// `1 file`, `2 files`.
-pub(super) fn count(value: usize, one: &str, more: &str) -> String {
+pub(crate) fn count(value: usize, one: &str, more: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { more })
 }
 
 /// `0.3 s`, `4 min 10 s`.
-pub(super) fn time(duration: Duration) -> String {
+pub(crate) fn time(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds < 60 { format!("{:.1} s", duration.as_secs_f64()) } else { format!("{} min {} s", seconds / 60, seconds % 60) }
 }
 
 /// Lines of at most `width` letters, broken between words.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

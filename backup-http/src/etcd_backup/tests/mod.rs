@@ -1,0 +1,8 @@
+mod adoption;
+mod download;
+mod list;
+mod naming;
+mod openapi;
+mod save;
+mod source;
+mod world;

@@ -1,0 +1,68 @@
+//! What a server is made of.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::HeaderName;
+use axum::response::Response;
+use backup_core::naming::Naming;
+use backup_core::schedule::Schedule;
+use backup_core::service::{BackupService, Limits, Target};
+use backup_core::{Repository, Result};
+use backup_http::access::RequestId;
+use backup_stores::StoreConfig;
+use futures::future::BoxFuture;
+
+use super::HttpConfig;
+use crate::config::StateConfig;
+
+/// What a server is made of, as its configuration says. Nothing is opened yet.
+#[must_use]
+pub struct Plan {
+    /// The name of the program.
+    pub program: &'static str,
+    /// Where it listens, and for whom.
+    pub http: HttpConfig,
+    /// Where it keeps its state.
+    pub state: StateConfig,
+    /// Where the backups go.
+    pub store: StoreConfig,
+    /// How they are named.
+    pub naming: Arc<dyn Naming>,
+    /// How many jobs there may be.
+    pub limits: Limits,
+    /// How long running jobs and open requests may go on after the first signal.
+    pub grace: Duration,
+    /// What is protected, once the repository is there.
+    pub target: Box<dyn FnOnce(Repository) -> Result<Target> + Send>,
+    /// What happens by itself.
+    pub schedules: Vec<Schedule>,
+    /// The routes of the dialect, once the service is there.
+    pub dialect: Box<dyn FnOnce(BackupService, Target) -> Dialect + Send>,
+}
+
+/// The routes of a dialect.
+pub struct Dialect {
+    /// Its router, without a fallback.
+    pub router: Router,
+    /// The answer where no route is.
+    pub not_found: fn(RequestId) -> BoxFuture<'static, Response>,
+    /// Its description.
+    pub openapi: utoipa::openapi::OpenApi,
+    /// The header in which a client says what its request is called.
+    pub request_id: Option<HeaderName>,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("program", &self.program).field("http", &self.http).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialect").field("router", &self.router).finish_non_exhaustive()
+    }
+}

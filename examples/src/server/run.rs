@@ -1,0 +1,103 @@
+//! A server from its start to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backup_core::event::TracingObserver;
+use backup_core::service::{BackupService, ServiceBuilder};
+use backup_core::state::StateLeases;
+use backup_core::{Environment, Error, JobContext, Repository, Result};
+use backup_http::observe::Metrics;
+use backup_http::server::Server;
+use tokio_util::sync::CancellationToken;
+
+use super::plan::Plan;
+use super::signals::Signals;
+use super::{janitor, store};
+
+/// What an answer about a job that was just cancelled still needs after the grace period.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// Runs a server until a signal ends it.
+///
+/// # Errors
+/// What kept it from starting; `job.cancelled` when a second signal cut its graceful end short.
+pub(super) async fn run(plan: Plan) -> Result<()> {
+    let mut signals = Signals::catch().map_err(|error| {
+        Error::new(&backup_core::error::codes::INTERNAL, "the signals that end the server cannot be caught").with_source(error)
+    })?;
+    let grace = plan.grace;
+    let started = tokio::select! {
+        started = Running::start(plan) => started?,
+        signal = signals.next() => {
+            tracing::info!(signal, "ended before it had started");
+            return Ok(());
+        }
+    };
+    let Running { service, server, router, janitor } = started;
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(server.run(router, stop.clone(), grace + LAST_ANSWERS));
+
+    let signal = signals.next().await;
+    tracing::info!(signal, ?grace, "stopping: running jobs and open requests get the grace period");
+    stop.cancel();
+    janitor.cancel_token().cancel();
+    let ended = async {
+        service.stop(grace).await;
+        serving.await
+    };
+    tokio::select! {
+        ended = ended => {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the HTTP server did not end well");
+            }
+            tracing::info!("stopped");
+            Ok(())
+        }
+        signal = signals.next() => {
+            let what = format!("{signal} during the graceful end: what was under way is cut");
+            Err(Error::new(&backup_core::error::codes::JOB_CANCELLED, what))
+        }
+    }
+}
+
+/// All parts of a server that has started.
+struct Running {
+    service: BackupService,
+    server: Server,
+    router: axum::Router,
+    /// The context of the background janitor.
+    janitor: JobContext,
+}
+
+impl Running {
+    async fn start(plan: Plan) -> Result<Self> {
+        let server = plan.http.bind().await?;
+        // The state first: it is what keeps a second process of the same configuration out.
+        let state = plan.state.open(plan.program).await?;
+        let environment = Environment::default();
+        let cx = JobContext::new(environment.clone(), Arc::new(TracingObserver));
+        let store = store::open(&plan.store, &cx).await?;
+        let repository = Repository::builder(store)
+            .naming(plan.naming)
+            .leases(Arc::new(StateLeases::new(Arc::clone(&state))))
+            .environment(environment.clone())
+            .build();
+        let target = (plan.target)(repository.clone())?;
+        let metrics = Metrics::new(plan.program, env!("CARGO_PKG_VERSION"));
+        let builder = BackupService::builder(state)
+            .environment(environment)
+            .limits(plan.limits)
+            .observer(Arc::new(metrics.clone()))
+            .target(target.clone());
+        let service = plan.schedules.into_iter().fold(builder, ServiceBuilder::schedule).start().await?;
+        let dialect = (plan.dialect)(service.clone(), target);
+        let router = plan.http.router(dialect, &metrics, service.clone())?;
+        let janitor = repository.context();
+        tokio::spawn(janitor::run(repository, janitor.clone()));
+        for address in server.local_addrs() {
+            tracing::info!(program = plan.program, %address, store = %plan.store, "listening");
+        }
+        Ok(Self { service, server, router, janitor })
+    }
+}
