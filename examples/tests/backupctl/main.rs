@@ -1,6 +1,7 @@
 //! The program as it is installed, over repositories that the library made.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod adopted;
 mod bench;
 mod beside;
 mod documented;
