@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # The whole-process comparison (arguments are handed on: `benches/run.sh --rounds 5 gzip verify`), then the micro-benches when
-# no argument is given. Uses etcd of .tools/ and the etcdctl, pigz and sha256sum of PATH.
+# no argument is given. Uses etcd of .tools/ and the other programs of PATH.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 
 missing=()
-for program in etcdctl pigz sha256sum tar; do
+for program in etcdctl pigz sha256sum tar curl wrk nginx; do
     command -v "$program" > /dev/null || missing+=("$program")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-    echo "missing: ${missing[*]} (Debian: apt-get install etcd-client pigz coreutils tar)" >&2
+    echo "missing: ${missing[*]} (Debian: apt-get install etcd-client pigz coreutils tar curl wrk nginx-light)" >&2
     exit 1
 fi
 if [ -z "${ETCD:-}" ]; then
@@ -20,6 +20,6 @@ if [ -z "${ETCD:-}" ]; then
     export ETCD
 fi
 
-cargo build --release --locked --quiet -p backup-benches
+cargo build --release --locked --quiet -p backup-benches -p backup-examples
 target/release/compare "$@"
 [ $# -gt 0 ] || cargo bench --locked -p backup-benches

@@ -7,7 +7,10 @@ use axum::response::IntoResponse;
 use axum::routing::MethodRouter;
 use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 
-/// Makes a panic of a handler a 500 without content, and logs it. The text of a panic is never shown to a client.
+/// Makes a panic of a handler a 500, and logs it. The text of a panic is never shown to a client.
+///
+/// Put it on the router before the other layers, so that the access log and the metrics see the 500; `server` has one around
+/// everything for routers without.
 pub fn catch_panics() -> CatchPanicLayer<Panicked> {
     CatchPanicLayer::custom(Panicked)
 }

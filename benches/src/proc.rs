@@ -8,8 +8,17 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// The most memory this process has had so far, in KiB (`VmHWM`).
 pub fn peak_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    status_kib("/proc/self/status", "VmHWM:")
+}
+
+/// The memory that a process has now, in KiB (`VmRSS`).
+pub fn resident_kib(pid: u32) -> u64 {
+    status_kib(&format!("/proc/{pid}/status"), "VmRSS:")
+}
+
+fn status_kib(path: &str, field: &str) -> u64 {
+    let status = fs::read_to_string(path).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     line.and_then(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 

@@ -1,6 +1,6 @@
 //! The two etcd dialects inside of an app that has routes of its own, over a source of its own.
 //!
-//! `cargo run -p backup-examples --features etcd --example mount_in_axum`, then `curl localhost:8080/`,
+//! `cargo run -p backup-examples --example mount_in_axum`, then `curl localhost:8080/`,
 //! `curl localhost:8080/v1/backupnow`, `curl -XPOST localhost:8080/api/v1/backup`. A test runs it.
 
 use std::net::SocketAddr;

@@ -13,6 +13,4 @@ crate::error_codes! {
         "The target has no source: it is only read.", "Give the target a source, or use one that has it.";
     NO_TARGET = "service.no_target", NotFound, Never,
         "The service has no target of that name.", "Check the set's name.";
-    STATE_FAILED = "state.failed", Unavailable, Later,
-        "The state could not be read or written.", "Check the disk and the owner of the state's file; no backup depends on it.";
 }

@@ -41,9 +41,7 @@ pub(super) fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-        .max_send_buf_size(128 * 1024)
-        .keep_alive_interval(limits.idle_timeout)
-        .keep_alive_timeout(limits.header_read_timeout);
+        .max_send_buf_size(128 * 1024);
     builder
 }
 

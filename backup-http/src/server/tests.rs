@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Extension;
+use axum::http::Request;
 use axum::routing::get;
 use backup_core::Bytes;
 use futures::stream;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -32,10 +34,15 @@ async fn send(address: SocketAddr, text: &str) -> TcpStream {
     stream
 }
 
+/// Waits for what has to end, and fails when it does not.
+async fn ends<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), what).await.expect("it never ended")
+}
+
 async fn rest(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
     // A cut connection may end in a reset; what came before is what counts.
-    let _ = stream.read_to_end(&mut text).await;
+    let _ = ends(stream.read_to_end(&mut text)).await;
     String::from_utf8_lossy(&text).into_owned()
 }
 
@@ -83,7 +90,7 @@ async fn shutdown_lets_open_requests_end_and_accepts_no_more() {
     assert!(TcpStream::connect(server.address).await.is_err());
     go.cancel();
     assert!(rest(open).await.ends_with("done"));
-    server.task.await.unwrap();
+    ends(server.task).await.unwrap();
 }
 
 #[tokio::test]
@@ -93,7 +100,7 @@ async fn what_is_open_after_the_grace_is_cut() {
     let open = send(server.address, GET).await;
     calls.recv().await.unwrap();
     server.shutdown.cancel();
-    server.task.await.unwrap();
+    ends(server.task).await.unwrap();
     assert_eq!(rest(open).await, "");
 }
 
@@ -121,6 +128,21 @@ async fn a_connection_without_a_request_ends_at_its_limit() {
 }
 
 #[tokio::test]
+async fn pings_do_not_keep_an_idle_http2_connection_open() {
+    let server = run(Router::new().route("/", get(|| async { "x" })), short(), Duration::ZERO).await;
+    let io = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
+    let mut client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    client.timer(TokioTimer::new()).keep_alive_interval(Duration::from_millis(20)).keep_alive_while_idle(true);
+    let (mut sender, connection) = client.handshake(io).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("http://x/").body(Body::empty()).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+    // It ends only by the server: the sender is still here.
+    let _ = ends(connection).await.unwrap();
+    drop(sender);
+}
+
+#[tokio::test]
 async fn a_handler_that_takes_long_is_not_an_idle_connection() {
     let (router, mut calls, go) = gated();
     let server = run(router, short(), Duration::ZERO).await;
@@ -139,7 +161,7 @@ async fn a_client_that_takes_nothing_is_cut_and_its_body_dropped() {
     let mut stream = send(server.address, GET).await;
     stream.read_exact(&mut [0; 100]).await.unwrap();
     server.shutdown.cancel();
-    server.task.await.unwrap();
+    ends(server.task).await.unwrap();
     drop(stream);
 }
 

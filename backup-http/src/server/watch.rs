@@ -24,7 +24,7 @@ pub(super) struct Watch {
     limits: Limits,
     requests: AtomicUsize,
     asked: AtomicBool,
-    /// The last end of a request, or progress in sending.
+    /// The last end of a request, or of a wait for the socket.
     active: AtomicU64,
     /// Since when the socket takes nothing.
     blocked: Since,
@@ -68,8 +68,10 @@ impl Watch {
     /// The socket took bytes, or did not.
     pub(super) fn wrote(&self, progress: bool) {
         if progress {
-            self.active.store(self.now(), Relaxed);
-            self.blocked.store(NOT, Relaxed);
+            // Only a backlog that drains is activity: a ping that is answered must not keep an idle connection open.
+            if self.blocked.swap(NOT, Relaxed) != NOT {
+                self.active.store(self.now(), Relaxed);
+            }
         } else {
             // Only the first refusal counts.
             let _ = self.blocked.compare_exchange(NOT, self.now(), Relaxed, Relaxed);

@@ -16,11 +16,21 @@ const LONGEST: usize = 64 * 1024 * 1024;
 
 /// An OpenAPI 3.1 document, and what of it was seen to hold.
 ///
-/// ```ignore
-/// let mut contract = Contract::new(serde_json::to_value(merged(dialect::document()))?);
-/// contract.ask(&router, Request::get("/healthz").body(Body::empty())?).await;
+/// ```
+/// use axum::body::Body;
+/// use axum::http::Request;
+/// use backup_http::observe::{Metrics, Observe, document};
+/// use backup_http::testkit::Contract;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let router = Observe::new(Metrics::new("my-server", "1.0.0"), document()).router();
+/// let mut contract = Contract::new(serde_json::to_value(document()).unwrap());
+/// for path in ["/healthz", "/metrics", "/openapi.json"] {
+///     contract.ask(&router, Request::get(path).body(Body::empty()).unwrap()).await;
+/// }
 /// contract.covers(&router).await;
-/// assert_eq!(contract.findings(), &[] as &[String]);
+/// assert!(contract.findings().is_empty(), "{:#?}", contract.findings());
+/// # });
 /// ```
 #[derive(Debug)]
 pub struct Contract {

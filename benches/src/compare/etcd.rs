@@ -16,11 +16,11 @@ use super::{Outcome, Race, Settings, Side, remove, text};
 const VALUE: usize = 8 << 10;
 /// Values put at once: etcd takes requests of up to 1.5 MiB.
 const AT_ONCE: u64 = 96;
-const CLIENT: &str = "127.0.0.1:23790";
+pub(super) const CLIENT: &str = "127.0.0.1:23790";
 const PEER: &str = "http://127.0.0.1:23800";
 
 /// A running server; killed when dropped.
-struct Server {
+pub(super) struct Server {
     child: Child,
     mib: u64,
     version: String,
@@ -96,7 +96,7 @@ fn save(file: &str) -> String {
 
 impl Server {
     /// Starts the server on the data of an earlier run, or fills it.
-    async fn start(settings: &Settings) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    pub(super) async fn start(settings: &Settings) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let program = std::env::var_os("ETCD").map_or_else(|| PathBuf::from("etcd"), PathBuf::from);
         let version = version(&program)?;
         let minor: String = version.split('.').take(2).collect::<Vec<_>>().join(".");
@@ -159,5 +159,11 @@ async fn fill(client: &mut Client, mib: u64) -> Outcome {
         });
         client.txn(Txn::new().and_then(puts.collect::<Vec<_>>())).await?;
     }
+    Ok(())
+}
+
+/// Moves the revision.
+pub(super) async fn touch() -> Outcome {
+    Client::connect([CLIENT], None).await?.put("touched", "", None).await?;
     Ok(())
 }

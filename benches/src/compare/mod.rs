@@ -2,6 +2,7 @@
 
 mod data;
 mod etcd;
+mod http;
 mod memory;
 mod race;
 mod stored;
@@ -17,12 +18,24 @@ type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
 usage: compare [--mib N] [--rounds N] [CASE…]
-cases: etcd-raw etcd-tar gzip gzip-json gzip-tar verify memory manifests; all when none is named
+cases: etcd-raw etcd-tar gzip gzip-json gzip-tar verify memory manifests http-requests http-download http-memory; all when none is named
   --mib N     size of the data, 1024 by default
   --rounds N  how often each side runs, 3 by default
 environment: ETCD, ETCDCTL (programs; PATH by default), BENCH_DIR (default target/bench-data; kept between runs)";
 
-const CASES: [&str; 8] = ["etcd-raw", "etcd-tar", "gzip", "gzip-json", "gzip-tar", "verify", "memory", "manifests"];
+const CASES: [&str; 11] = [
+    "etcd-raw",
+    "etcd-tar",
+    "gzip",
+    "gzip-json",
+    "gzip-tar",
+    "verify",
+    "memory",
+    "manifests",
+    "http-requests",
+    "http-download",
+    "http-memory",
+];
 
 /// What all cases share.
 #[derive(Debug)]
@@ -55,6 +68,9 @@ pub async fn main() -> Outcome {
             "gzip-tar" => stored::gzip(&settings, "tar", settings.mib / 4)?,
             "verify" => stored::verify(&settings)?,
             "memory" => memory::memory(&settings)?,
+            "http-requests" => http::requests(&settings)?,
+            "http-download" => http::download(&settings).await?,
+            "http-memory" => http::memory(&settings).await?,
             _ => memory::manifests(&settings)?,
         }
     }

@@ -3,6 +3,7 @@
 mod catalogue;
 mod counting;
 mod file;
+mod served;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use backup_stores::fs::{FsConfig, FsStore};
 use serde_json::{Value, json};
 
 pub use file::FileSource;
+pub use served::CLUSTER;
 
 use crate::proc::peak_kib;
 
@@ -25,6 +27,7 @@ job backup-file ROOT none|gzip|zstd FILE
 job backup-command ROOT none|gzip|zstd PROGRAM [ARGUMENT…]
 job verify ROOT
 job seed ROOT COUNT
+job seed-served ROOT etcd-sidecar|etcd-backup COUNT
 job list ROOT
 job latest ROOT";
 
@@ -47,6 +50,7 @@ pub async fn run(arguments: &[String]) -> Result<Value> {
         }
         ["verify", root] => verify(root).await,
         ["seed", root, count] => catalogue::seed(root, count.parse().map_err(|_| usage())?).await,
+        ["seed-served", root, server, count] => served::seed(root, server, count.parse().map_err(|_| usage())?).await,
         ["list", root] => catalogue::list(root).await,
         ["latest", root] => catalogue::latest(root).await,
         _ => Err(usage()),

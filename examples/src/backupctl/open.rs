@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use backup_core::naming::{DefaultNaming, Naming};
 use backup_core::repository::BackupInfo;
-use backup_core::{JobContext, Repository, SetName};
+use backup_core::{Environment, JobContext, Repository, SetName};
+use backup_http::etcd_backup::SnapshotNaming;
+use backup_http::etcd_sidecar::SidecarNaming;
 use backup_stores::StoreConfig;
 
 use super::arguments::{Arguments, Which};
 use super::failure::Failure;
 use crate::config::{Dialect, StoreSection};
+
+/// The one set of etcd-backup.
+const ETCD_BACKUP_SET: &str = "etcd";
 
 /// Where the backups are, and how they are named.
 #[derive(Debug, Clone)]
@@ -27,13 +32,22 @@ pub(super) struct Names {
 }
 
 /// The naming of the server whose configuration this is, the default naming for a store alone.
-fn naming_for(config: Option<&StoreSection>) -> Result<Names, Failure> {
+fn naming_for(config: Option<&StoreSection>, store: &StoreConfig) -> Result<Names, Failure> {
     match config.map_or(Dialect::Own, StoreSection::dialect) {
-        // Their namings come with their dialects: until then what the two servers' predecessors left is not seen.
-        Dialect::EtcdSidecar { .. } | Dialect::EtcdBackup => {}
-        _ => {}
+        Dialect::EtcdSidecar { namespace, cluster } => {
+            // A directory has no level for the namespace, as the original has none there.
+            let naming = match store {
+                StoreConfig::Fs(_) => SidecarNaming::in_directory(&cluster)?,
+                _ => SidecarNaming::in_bucket(&namespace, &cluster)?,
+            };
+            Ok(Names { sets: vec![naming.set().clone()], naming: Arc::new(naming) })
+        }
+        Dialect::EtcdBackup => {
+            let naming = SnapshotNaming::new(Environment::default().clock);
+            Ok(Names { naming: Arc::new(naming), sets: vec![SetName::new(ETCD_BACKUP_SET)?] })
+        }
+        _ => Ok(Names { naming: Arc::new(DefaultNaming), sets: Vec::new() }),
     }
-    Ok(Names { naming: Arc::new(DefaultNaming), sets: Vec::new() })
 }
 
 impl Place {
@@ -44,7 +58,8 @@ impl Place {
             (None, Some(section)) => section.store()?,
             (None, None) => return Err(Failure::usage("where are the backups? give --store URL or --config FILE; see --help")),
         };
-        Ok(Self { store, names: naming_for(section.as_ref())? })
+        let names = naming_for(section.as_ref(), &store)?;
+        Ok(Self { store, names })
     }
 
     /// For verbs that only look: makes nothing, and works on a read-only mount.

@@ -25,9 +25,9 @@ pub(super) async fn run(session: &Session, verify: Verify) -> Result<(), Failure
         let repository = session.place.writable(&cx).await?;
         let mut checked = Vec::new();
         for info in chosen(session, &cx, &repository, &verify).await? {
-            cx.check()?;
             let result = check(&cx, &repository, &info, &verify).await;
-            if matches!(&result, Err(failure) if failure.class() == Class::Interrupted) || cx.check().is_err() {
+            // What was checked before an interrupt is still told.
+            if cx.check().is_err() {
                 break;
             }
             checked.push(Checked { info, result });
