@@ -6,7 +6,7 @@ use backup_core::repository::BackupInfo;
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 
 use super::dto::{BackupStatus, ServiceStatus};
-use super::naming::FileName;
+use super::naming::{FileName, written_at};
 use super::pick;
 
 /// The status of a backup, rebuilt from what is stored of it.
@@ -14,7 +14,7 @@ pub(super) fn backup_status(info: &BackupInfo) -> BackupStatus {
     let name = FileName::of(info);
     let revision = name.map_or(0, |name| name.revision);
     BackupStatus {
-        creation_time: local(info.published_at.unwrap_or(info.created_at)),
+        creation_time: local(info.published_at.unwrap_or_else(|| written_at(info.created_at))),
         size: megabytes(info.stored_size),
         revision: i64::try_from(revision).unwrap_or(i64::MAX),
         version: name.map(|name| name.plain_version().to_owned()).or_else(|| info.version.clone()).unwrap_or_default(),

@@ -41,6 +41,12 @@ pub struct ServiceStatus {
     pub backup_size: f64,
 }
 
+/// An etcd snapshot with its SHA-256 trailer.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "describes bytes that are streamed")]
+pub(super) struct Snapshot(Vec<u8>);
+
 /// A whole number without `.0`, as Go writes it.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 fn number<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {

@@ -4,6 +4,7 @@ use backup_core::error::codes;
 use backup_core::naming::{Adoptable, NameRequest, Naming};
 use backup_core::repository::BackupInfo;
 use backup_core::{ArtifactName, Compression, Error, KeyPrefix, ObjectKey, ObjectMeta, Position, Result, Revision, SetName};
+use chrono::{DateTime, TimeDelta, Utc};
 use semver::{BuildMetadata, Version};
 
 const SUFFIX: &str = "etcd.backup";
@@ -111,11 +112,26 @@ impl Naming for SidecarNaming {
         Some(Adoptable {
             artifact: ArtifactName::new(file).ok()?,
             compression: Compression::None,
-            created_at: object.modified?,
+            created_at: order(object.modified?, name.revision),
             revision: Some(Revision::at_least(name.revision)),
             version: Some(name.plain_version().to_owned()),
         })
     }
+}
+
+/// A time for an adopted file, which gives its place among all backups: in the second before the one in which it was written, and within that by its
+/// revision. Files that were copied or unpacked together have one time, and rotation shall begin with the lowest revision as the
+/// original did. (Exactly so within each thousand: an id has no room for more.) Never later than the file itself, so that a backup
+/// which is made right after comes right after.
+fn order(modified: DateTime<Utc>, revision: u64) -> DateTime<Utc> {
+    let thousandth = i64::try_from(revision % 1000).unwrap_or(0);
+    let second = modified.timestamp().saturating_sub(1);
+    DateTime::from_timestamp(second, 0).map_or(modified, |second| second + TimeDelta::milliseconds(thousandth))
+}
+
+/// When an adopted file was written, in whole seconds, from the time that [`order`] gave it.
+pub(super) fn written_at(ordered: DateTime<Utc>) -> DateTime<Utc> {
+    ordered + TimeDelta::seconds(1)
 }
 
 /// What the name of a backup's file says. The original knew nothing else of a backup, and its clients are told nothing else.

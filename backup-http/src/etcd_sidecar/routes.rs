@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::OpenApi;
 
 use super::EtcdSidecar;
-use super::dto::{BackupStatus, ServiceStatus};
+use super::dto::{BackupStatus, ServiceStatus, Snapshot};
 use super::errors::Refusal;
 use super::params::Params;
 use crate::fallback::exactly_or;
@@ -53,7 +53,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         description = "The HTTP API v1 of the backup sidecar of etcd-operator. Errors are one line of plain text."
     ),
     paths(backup_now, backup, head_backup, status),
-    components(schemas(BackupStatus, ServiceStatus))
+    components(schemas(BackupStatus, ServiceStatus, Snapshot))
 )]
 struct Api;
 
@@ -99,14 +99,14 @@ async fn backup_now(State(sidecar): Shared) -> Result<Response, Refusal> {
         ("If-Unmodified-Since" = inline(Option<String>), Header, description = "As RFC 9110 says."),
     ),
     responses(
-        (status = 200, description = "The whole backup.", body = Vec<u8>, content_type = "application/octet-stream", headers(
+        (status = 200, description = "The whole backup.", body = Snapshot, content_type = "application/octet-stream", headers(
             ("X-etcd-Version" = String, description = "The version of the etcd cluster that the backup was made from."),
             ("X-Revision" = String, description = "The etcd revision that it holds, decimal."),
             ("ETag" = String, description = "The SHA-256 of the whole backup."),
             ("Last-Modified" = String),
             ("Accept-Ranges" = String),
         )),
-        (status = 206, description = "The range that was asked for.", body = Vec<u8>, content_type = "application/octet-stream", headers(
+        (status = 206, description = "The range that was asked for.", body = Snapshot, content_type = "application/octet-stream", headers(
             ("X-etcd-Version" = String),
             ("X-Revision" = String),
             ("ETag" = String),

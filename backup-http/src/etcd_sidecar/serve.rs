@@ -11,7 +11,7 @@ use backup_core::{JobContext, Result};
 
 use super::dto::{BackupStatus, ServiceStatus};
 use super::errors::Refusal;
-use super::naming::FileName;
+use super::naming::{FileName, written_at};
 use super::params::Params;
 use super::{EtcdSidecar, convert, pick, version};
 use crate::download::Download;
@@ -108,7 +108,7 @@ impl EtcdSidecar {
             return Err(backup_core::Error::new(&backup_core::error::codes::BACKUP_NOT_FOUND, nothing));
         };
         let mut download = Download::stored(&artifact)
-            .last_modified(backup.published_at.unwrap_or(backup.created_at))
+            .last_modified(backup.published_at.unwrap_or_else(|| written_at(backup.created_at)))
             .header(REVISION, HeaderValue::from(name.revision));
         if let Ok(version) = HeaderValue::from_str(name.plain_version()) {
             download = download.header(ETCD_VERSION, version);

@@ -71,3 +71,22 @@ async fn names_that_no_cluster_has_are_refused() {
     assert_eq!(SidecarNaming::in_directory("prod-1.a").unwrap().set().as_str(), "etcd/prod-1.a");
     assert_eq!(SidecarNaming::in_bucket("default", "prod").unwrap().set().as_str(), "etcd/default/prod");
 }
+
+#[tokio::test]
+async fn files_of_one_moment_are_rotated_from_the_lowest_revision_on() {
+    let world = World::keeping(3).await;
+    world.clock.advance(Duration::from_millis(1500));
+    for revision in [7, 3, 9, 1, 8, 2] {
+        world.store.raw_put(&format!("v1/prod/3.5.1_{revision:016x}_etcd.backup"), &b"of the original"[..]);
+    }
+    let told = world.get("/v1/status").await.json();
+    assert_eq!(told["recentBackup"]["revision"], 9);
+    let written: chrono::DateTime<chrono::FixedOffset> = told["recentBackup"]["creationTime"].as_str().unwrap().parse().unwrap();
+    assert_eq!(written.timestamp(), backup_core::Clock::now(&*world.clock).timestamp());
+    let first = world.back_up().await;
+    let kept = ["3.5.1_0000000000000008_etcd.backup", "3.5.1_0000000000000009_etcd.backup", "3.5.1_000000000000000a_etcd.backup"];
+    assert_eq!(world.files(), kept);
+    // Made in the very second in which those were written, and yet the newest.
+    assert_eq!(world.back_up().await, first);
+    assert_eq!(world.files(), kept);
+}

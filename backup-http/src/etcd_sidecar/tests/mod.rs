@@ -2,6 +2,8 @@
 
 mod adopted;
 mod checks;
+#[cfg(feature = "testkit")]
+mod described;
 mod fake;
 mod histories;
 mod now;
