@@ -49,6 +49,12 @@ fn catalogues() -> Vec<Catalogue> {
             about: "What an etcd member or its tools say.",
             codes: backup_sources::etcd::codes::ALL,
         },
+        Catalogue {
+            title: "Dialect `etcd-backup`",
+            module: "backup_http::etcd_backup::codes",
+            about: "What the file names of this dialect can come to.",
+            codes: backup_http::etcd_backup::codes::ALL,
+        },
     ]
 }
 

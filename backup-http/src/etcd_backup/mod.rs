@@ -6,21 +6,18 @@
 //!
 //! ```no_run
 //! # use std::sync::Arc;
-//! # use backup_core::service::Target;
-//! # use backup_core::{BackupRequest, BackupService, Compression, Environment, Repository, Result, SetName, Source, Store};
+//! # use backup_core::{BackupService, Environment, Repository, Result, SetName, Source, Store, state::State};
 //! use backup_http::etcd_backup::{self, EtcdBackup, SnapshotNaming, TimestampedSource};
 //!
 //! # fn etcd(name: &str) -> Result<Arc<dyn Source>> { unimplemented!() }
-//! # fn mount(store: Arc<dyn Store>, service: BackupService) -> Result<axum::Router> {
+//! # async fn mount(store: Arc<dyn Store>, state: Arc<dyn State>) -> Result<axum::Router> {
 //! let clock = Environment::default().clock;
 //! let repository = Repository::builder(store).naming(Arc::new(SnapshotNaming::new(clock))).build();
 //! let source = TimestampedSource::new(|name| etcd(name))?;
-//! let request = BackupRequest::new(SetName::new("etcd")?).compression(Compression::Gzip, None);
-//! let target = Target::new(repository, Arc::new(source), request);
-//! # Ok(
-//! etcd_backup::router(EtcdBackup::new(service, target))
-//! # )
-//! # }
+//! let target = etcd_backup::target(repository, source, SetName::new("etcd")?, 14);
+//! let service = BackupService::builder(state).target(target.clone()).start().await?;
+//! let app = axum::Router::new().merge(etcd_backup::router(EtcdBackup::new(service, target)));
+//! # Ok(app) }
 //! ```
 
 pub mod codes;
@@ -39,8 +36,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderName;
-use backup_core::BackupService;
+use backup_core::retention::RetentionPolicy;
 use backup_core::service::Target;
+use backup_core::{BackupRequest, BackupService, Compression, Repository, SetName};
 
 pub use naming::SnapshotNaming;
 pub use openapi::openapi;
@@ -84,6 +82,12 @@ impl EtcdBackup {
     pub async fn take_over(&self) {
         self.takeover.all(&self.service, &self.target, None).await;
     }
+}
+
+/// A target as the dialect needs it: one gzipped file a backup, made at every request, and the newest `rotate` stay, one at least.
+pub fn target(repository: Repository, source: TimestampedSource, set: SetName, rotate: u32) -> Target {
+    let request = BackupRequest::new(set).compression(Compression::Gzip, None);
+    Target::new(repository, Arc::new(source), request).retention(RetentionPolicy::default().keep_last(rotate.max(1)))
 }
 
 /// The layer for request ids and the access log, with the header of this dialect. Put around the router by whoever serves it.

@@ -62,7 +62,7 @@ async fn a_directory_that_became_read_only_is_listed_and_served_and_a_post_says_
     let answer = program.post();
     assert_eq!(answer.status, 500, "{answer:?}");
     assert!(answer.json()["error"].as_str().unwrap().contains("store.read_only"), "{answer:?}");
-    assert_eq!(assert_all_whole(&program).into_iter().collect::<Vec<_>>(), [first.clone()]);
+    assert_eq!(assert_all_whole(&program).into_iter().collect::<Vec<_>>(), std::slice::from_ref(&first));
     drop(program);
     // It starts there, too.
     let program = place.start();
