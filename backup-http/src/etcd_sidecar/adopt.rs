@@ -3,7 +3,7 @@
 use backup_core::error::codes;
 use backup_core::repository::{BackupInfo, State, VerifyLevel};
 use backup_core::service::SubmitOptions;
-use backup_core::{BackupId, Error, Result};
+use backup_core::{BackupId, Error, ErrorKind, Result};
 
 use super::EtcdSidecar;
 
@@ -28,8 +28,14 @@ impl EtcdSidecar {
         if self.service.list(&self.target).await?.iter().any(|info| unread(info)) {
             // Any level reads a file without a manifest to its end; the lowest does not read it twice.
             let job = self.service.verify(&self.target, id, VerifyLevel::Size, SubmitOptions::default()).await?;
-            let report = job.wait().await?;
-            tracing::info!(backup = %id, good = report.is_good(), "a file of the original was taken over");
+            match job.wait().await {
+                Ok(report) => tracing::info!(backup = %id, good = report.is_good(), "a file of the original was taken over"),
+                // It is served all the same: opening it reads it again.
+                Err(error) if matches!(error.kind(), ErrorKind::NoSpace | ErrorKind::PermissionDenied) => {
+                    tracing::warn!(backup = %id, %error, "a file of the original could not be given a manifest");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
