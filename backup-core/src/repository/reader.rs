@@ -22,7 +22,7 @@ pub struct StoredBackup {
 
 impl Repository {
     /// Opens a backup. A file of another program is first read once and given a manifest, so that from then on every
-    /// byte of it is checked.
+    /// byte of it is checked; where the store is full or read-only, it is read anew each time.
     ///
     /// # Errors
     /// `backup.not_found`, `record.corrupt`, `record.unsupported`, `artifact.corrupt` for a damaged inventory; those of the store.

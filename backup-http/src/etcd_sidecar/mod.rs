@@ -15,6 +15,7 @@
 //! # Ok(app) }
 //! ```
 
+mod adopt;
 mod convert;
 mod dto;
 mod errors;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use backup_core::retention::RetentionPolicy;
 use backup_core::service::{BackupService, Target};
 use backup_core::{BackupRequest, Repository, Source};
+use tokio::sync::Mutex;
 
 pub use dto::{BackupStatus, ServiceStatus};
 pub use naming::SidecarNaming;
@@ -51,12 +53,14 @@ pub struct EtcdSidecar {
     target: Target,
     accept_limit: Duration,
     result_limit: Duration,
+    /// One file of the original is read at a time.
+    adopting: Arc<Mutex<()>>,
 }
 
 impl EtcdSidecar {
     /// The backups of `target`, which has a [`SidecarNaming`], as [`target`] makes it.
     pub fn new(service: BackupService, target: Target) -> Self {
-        Self { service, target, accept_limit: ACCEPT_LIMIT, result_limit: RESULT_LIMIT }
+        Self { service, target, accept_limit: ACCEPT_LIMIT, result_limit: RESULT_LIMIT, adopting: Arc::default() }
     }
 
     /// Sets how long a `backupnow` waits for its job to begin (1 minute), and then for its result (10 minutes). By the clock of

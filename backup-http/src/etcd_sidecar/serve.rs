@@ -86,6 +86,7 @@ impl EtcdSidecar {
 
     /// Opens a backup whose file is there.
     async fn open_whole(&self, backup: &BackupInfo) -> Result<(JobContext, StoredBackup)> {
+        self.take_over(backup).await?;
         let (cx, stored) = self.service.open(&self.target, &backup.id).await?;
         for artifact in stored.entries() {
             // Otherwise `HEAD` would find what `GET` does not.

@@ -79,11 +79,16 @@ async fn from_a_read_only_directory_the_backups_are_served() {
     let place = Place::at(disk.0.path());
     let sidecar = place.start(&server.url, "");
     let first = sidecar.back_up();
+    let file = place.files().remove(0);
+    let original = std::fs::read(place.files_dir().join(&file)).unwrap();
+    place.leave("3.4.0_0000000000000001_etcd.backup", &original);
     assert!(mount(&["-o", "remount,ro"], disk.0.path()));
     client.put("one", "more", None).await.unwrap();
     let answer = sidecar.get("/v1/backupnow");
     assert!(answer.status == 500 && answer.text().contains("store.read_only"), "{answer:?}");
     assert_eq!(sidecar.get("/v1/backup").status, 200);
+    // A file of the original that was never read before.
+    assert_eq!(sidecar.get("/v1/backup?etcdVersion=3.4.0&etcdRevision=1").status, 200);
     sidecar.stop();
     let sidecar = place.start(&server.url, "");
     assert_eq!(sidecar.get("/v1/backup").header("x-revision"), first["revision"].to_string());

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backup_core::testkit::free_port;
@@ -13,14 +14,14 @@ use crate::http::{Answer, try_ask};
 
 /// What a sidecar keeps over its restarts: the directory with the backups, its state, its configuration.
 pub(crate) struct Place {
-    home: TempDir,
+    home: Arc<TempDir>,
     root: PathBuf,
     port: u16,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = Arc::new(tempfile::tempdir().unwrap());
         let root = home.path().join("backups");
         Self { home, root, port: free_port() }
     }
@@ -28,6 +29,11 @@ impl Place {
     /// With its backups in a directory that is there.
     pub(crate) fn at(root: &Path) -> Self {
         Self { root: root.to_owned(), ..Self::new() }
+    }
+
+    /// The same place on another port.
+    pub(crate) fn elsewhere(&self) -> Self {
+        Self { home: Arc::clone(&self.home), root: self.root.clone(), port: free_port() }
     }
 
     /// The directory of the cluster's files.

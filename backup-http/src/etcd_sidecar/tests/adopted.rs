@@ -90,3 +90,20 @@ async fn files_of_one_moment_are_rotated_from_the_lowest_revision_on() {
     assert_eq!(world.back_up().await, first);
     assert_eq!(world.files(), kept);
 }
+
+#[tokio::test]
+async fn a_client_that_goes_away_does_not_stop_the_first_reading_of_a_file() {
+    let world = World::new().await;
+    world.leave("3.5.1_000000000000000a_etcd.backup", b"of the original");
+    let mut asking = Box::pin(world.ask("HEAD", "/v1/backup"));
+    while world.service.jobs().is_empty() {
+        assert!(futures::poll!(&mut asking).is_pending(), "it was answered before it was read");
+        tokio::task::yield_now().await;
+    }
+    drop(asking);
+    settle().await;
+    let state = |infos: Vec<Arc<backup_core::repository::BackupInfo>>| infos[0].state.clone();
+    assert_eq!(state(world.service.list(&world.target).await.unwrap()), backup_core::repository::State::Published);
+    assert_eq!(world.ask("HEAD", "/v1/backup").await.header("content-length"), "15");
+    assert_eq!(world.service.jobs().len(), 1);
+}
