@@ -20,6 +20,7 @@ for package in json.load(sys.stdin)["packages"]:
             print(name)'
     # What the README tells a newcomer to build.
     echo backup-examples
+    echo backup-examples --no-default-features
 }
 
 combinations | while read -r package options; do

@@ -46,6 +46,8 @@ test)
     need openssl has openssl
     need strace has strace
     need etcd-client has etcdctl
+    need procps test -x /bin/kill
+    need bsdutils has script
     ;;
 demo) ;;
 *)

@@ -15,7 +15,7 @@ struct Catalogue {
     codes: &'static [&'static Code],
 }
 
-/// All that this build has. Without the feature `demo-etcd` that of etcd is missing.
+/// All that this build has. Without the feature `etcd` that of etcd is missing.
 fn catalogues() -> Vec<Catalogue> {
     vec![
         Catalogue {
@@ -23,6 +23,12 @@ fn catalogues() -> Vec<Catalogue> {
             module: "backup_core::error::codes",
             about: "Drivers use these, too, wherever one fits.",
             codes: backup_core::error::codes::ALL,
+        },
+        Catalogue {
+            title: "Service",
+            module: "backup_core::service::codes",
+            about: "What becomes of a job before it runs.",
+            codes: backup_core::service::codes::ALL,
         },
         Catalogue {
             title: "Store `fs`",
@@ -42,12 +48,18 @@ fn catalogues() -> Vec<Catalogue> {
             about: "The source `script`, and every other source that runs a program.",
             codes: backup_sources::program_codes::ALL,
         },
-        #[cfg(feature = "demo-etcd")]
+        #[cfg(feature = "etcd")]
         Catalogue {
             title: "Source `etcd`",
             module: "backup_sources::etcd::codes",
             about: "What an etcd member or its tools say.",
             codes: backup_sources::etcd::codes::ALL,
+        },
+        Catalogue {
+            title: "HTTP",
+            module: "backup_http::codes",
+            about: "What every server has in common.",
+            codes: backup_http::codes::ALL,
         },
         Catalogue {
             title: "Dialect `etcd-backup`",
@@ -61,7 +73,7 @@ fn catalogues() -> Vec<Catalogue> {
 const HEAD: &str = "\
 # Error codes
 
-<!-- Generated from the catalogues: UPDATE_DOCS=1 cargo test -p backup-examples --features demo-etcd --test errors_md -->
+<!-- Generated from the catalogues: UPDATE_DOCS=1 cargo test -p backup-examples --features etcd --test errors_md -->
 
 Every error has a code, and the code has a kind, a retry class, a meaning and an action. Codes are stable over releases. An error prints its
 code and, unless it is `none`, its effect at its end: `… [store.io, effect unknown]`.
@@ -117,7 +129,7 @@ fn the_page_lists_every_code_as_its_catalogue_has_it() {
         std::fs::write(path(), HEAD.to_owned() + &sections.concat()).unwrap();
     }
     let page = std::fs::read_to_string(path()).unwrap_or_default();
-    let regenerate = "regenerate it: UPDATE_DOCS=1 cargo test -p backup-examples --features demo-etcd --test errors_md";
+    let regenerate = "regenerate it: UPDATE_DOCS=1 cargo test -p backup-examples --features etcd --test errors_md";
     if !complete {
         println!("SKIPPED: the catalogue of etcd, which needs --features demo-etcd");
     }
