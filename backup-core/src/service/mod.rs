@@ -177,6 +177,9 @@ impl BackupService {
     /// # Errors
     /// `service.busy`, `service.stopping`, `service.no_source`, `job.exists`, and those of the state: then nothing was started. The job's
     /// own come from its handle.
+    ///
+    /// # Cancel safety
+    /// When this is dropped, the job may have been submitted all the same, or not at all.
     pub async fn backup(&self, target: &Target, options: SubmitOptions) -> Result<JobHandle<BackupDone>> {
         let source = target.source.clone().ok_or_else(|| no_source(target))?;
         let work = target.clone();
