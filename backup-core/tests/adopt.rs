@@ -5,11 +5,12 @@ mod support;
 
 use std::sync::Arc;
 
+use backup_core::error::codes;
 use backup_core::naming::{Adoptable, NameRequest, Naming};
 use backup_core::repository::{State, VerifyLevel};
 use backup_core::retention::RetentionPolicy;
 use backup_core::source::BackupReader;
-use backup_core::testkit::CrashMode;
+use backup_core::testkit::{CrashMode, Fault, FaultPlan, FaultRule, OpKind};
 use backup_core::{Certainty, Compression, KeyPrefix, ObjectKey, ObjectMeta, Position, Result, Revision, SetName};
 use support::{Data, World, bytes, read};
 
@@ -110,6 +111,21 @@ async fn an_adopted_file_is_never_unchanged_gets_digests_on_its_first_verify_and
     let _ = world.repository.prune(&world.cx(), &world.set, &plan).await.unwrap();
     assert_eq!(world.store.raw_get("files/7.dump"), None);
     assert!(world.store.raw_get("files/notes.txt").is_some());
+}
+
+#[tokio::test]
+async fn an_adopted_file_is_restored_where_nothing_can_be_written() {
+    for code in [&codes::STORE_READ_ONLY, &codes::STORE_NO_SPACE, &codes::STORE_DENIED] {
+        let world = world(4);
+        world.store.raw_put("files/7.dump", bytes(5_000, 9));
+        world.clock.advance(std::time::Duration::from_secs(60));
+        world.store.set_faults(FaultPlan::seeded(1).rule(FaultRule::new(Fault::ErrorBefore(code)).on([OpKind::Put])));
+        let id = world.repository.list(&world.cx(), &world.set).await.unwrap()[0].id.clone();
+        let backup = world.repository.open(&world.cx(), &world.set, &id).await.unwrap();
+        assert_eq!(read(&world.cx(), &backup, &backup.artifacts()[0]).await.unwrap(), bytes(5_000, 9));
+        let listed = world.repository.list(&world.cx(), &world.set).await.unwrap();
+        assert_eq!((listed.len(), &listed[0].state), (1, &State::Adopted));
+    }
 }
 
 #[tokio::test]

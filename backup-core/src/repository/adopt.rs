@@ -118,6 +118,13 @@ impl Repository {
             Ok(()) => {}
             // Somebody else adopted it meanwhile.
             Err(error) if *error.code() == codes::PUBLISH_CONFLICT => return self.manifest(cx, set, id).await,
+            // Where nothing can be written the file can be restored all the same, by the digests of this reading.
+            Err(error) if matches!(error.kind(), ErrorKind::NoSpace | ErrorKind::PermissionDenied) => {
+                cx.event(Event::Warning(format!(
+                    "the digests of {id} in {set} cannot be kept, and are made at each reading: {error}"
+                )));
+                return Ok(manifest);
+            }
             Err(error) => return Err(error),
         }
         self.still_there(cx, &manifest).await?;
