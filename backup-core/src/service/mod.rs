@@ -325,8 +325,12 @@ impl BackupService {
     pub async fn open(&self, target: &Target, id: &BackupId) -> Result<(JobContext, StoredBackup)> {
         let cx = self.reading(target);
         let repository = target.repository.with_budget(self.inner.reading.clone());
-        let backup = cx.run(repository.open(&cx, target.set(), id)).await?;
         let unlimited = target.repository.context();
+        let backup = match cx.run(repository.open_published(&cx, target.set(), id)).await? {
+            Some(backup) => backup,
+            // A file of another program is read to its end first, and nobody knows how long that takes.
+            None => repository.open(&unlimited, target.set(), id).await?,
+        };
         Ok((unlimited, backup))
     }
 
