@@ -9,8 +9,9 @@ use backup_core::error::codes;
 use backup_core::naming::{Adoptable, NameRequest, Naming};
 use backup_core::repository::{State, VerifyLevel};
 use backup_core::retention::RetentionPolicy;
+use backup_core::service::{BackupService, Target};
 use backup_core::source::BackupReader;
-use backup_core::testkit::{CrashMode, Fault, FaultPlan, FaultRule, OpKind};
+use backup_core::testkit::{CrashMode, Fault, FaultPlan, FaultRule, MemoryState, OpKind};
 use backup_core::{Certainty, Compression, KeyPrefix, ObjectKey, ObjectMeta, Position, Result, Revision, SetName};
 use support::{Data, World, bytes, read};
 
@@ -114,9 +115,9 @@ async fn an_adopted_file_is_never_unchanged_gets_digests_on_its_first_verify_and
 }
 
 #[tokio::test]
-async fn an_adopted_file_is_read_where_nothing_can_be_written() {
+async fn an_adopted_file_is_restored_where_nothing_can_be_written() {
     for code in [&codes::STORE_READ_ONLY, &codes::STORE_NO_SPACE, &codes::STORE_DENIED] {
-        let world = world(5);
+        let world = world(4);
         world.store.raw_put("files/7.dump", bytes(5_000, 9));
         world.clock.advance(std::time::Duration::from_secs(60));
         world.store.set_faults(FaultPlan::seeded(1).rule(FaultRule::new(Fault::ErrorBefore(code)).on([OpKind::Put])));
@@ -124,8 +125,32 @@ async fn an_adopted_file_is_read_where_nothing_can_be_written() {
         let backup = world.repository.open(&world.cx(), &world.set, &id).await.unwrap();
         assert_eq!(read(&world.cx(), &backup, &backup.artifacts()[0]).await.unwrap(), bytes(5_000, 9));
         let listed = world.repository.list(&world.cx(), &world.set).await.unwrap();
-        assert_eq!((listed.len(), &listed[0].state), (1, &State::Adopted), "nothing was made up about the store");
+        assert_eq!((listed.len(), &listed[0].state), (1, &State::Adopted));
     }
+}
+
+#[tokio::test]
+async fn an_adopted_file_that_takes_long_to_read_is_served_all_the_same() {
+    let world = world(5);
+    world.store.raw_put("files/7.dump", bytes(5_000, 9));
+    let long = std::time::Duration::from_secs(600);
+    world.clock.advance(long);
+    let sleep = FaultRule::new(Fault::SleepPast(long)).on([OpKind::Read]).key(|key: &str| key.starts_with("files/"));
+    world.store.set_faults(FaultPlan::seeded(1).rule(sleep));
+    let service = BackupService::builder(Arc::new(MemoryState::new())).environment(world.cx().environment().clone());
+    let service = service.start().await.unwrap();
+    let target = Target::without_source(world.repository.clone(), world.set.clone());
+    let id = service.list(&target).await.unwrap()[0].id.clone();
+    let opening = tokio::spawn(async move { service.open(&target, &id).await.map(drop) });
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+        if opening.is_finished() {
+            break;
+        }
+        world.clock.advance(std::time::Duration::from_secs(30));
+    }
+    assert!(opening.is_finished());
+    opening.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ impl Repository {
     }
 
     /// Gives the file behind an adopted entry a manifest: reads it once, and publishes its digests under the entry's id.
-    /// The file itself is left as it is. Where the store takes no manifest, the answer is good for the caller alone.
+    /// The file itself is left as it is.
     ///
     /// # Errors
     /// `backup.not_found`; those of the store.
@@ -118,9 +118,11 @@ impl Repository {
             Ok(()) => {}
             // Somebody else adopted it meanwhile.
             Err(error) if *error.code() == codes::PUBLISH_CONFLICT => return self.manifest(cx, set, id).await,
-            // A file can be read where nothing can be written: what was found out about it serves this reader alone.
+            // Where nothing can be written the file can be restored all the same, by the digests of this reading.
             Err(error) if matches!(error.kind(), ErrorKind::NoSpace | ErrorKind::PermissionDenied) => {
-                cx.event(Event::Warning(format!("the file {id} of {set} stays without a manifest: {error}")));
+                cx.event(Event::Warning(format!(
+                    "the digests of {id} in {set} cannot be kept, and are made at each reading: {error}"
+                )));
                 return Ok(manifest);
             }
             Err(error) => return Err(error),

@@ -27,11 +27,22 @@ impl Repository {
     /// # Errors
     /// `backup.not_found`, `record.corrupt`, `record.unsupported`, `artifact.corrupt` for a damaged inventory; those of the store.
     pub async fn open(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<StoredBackup> {
-        let manifest = match self.read_manifest(cx, set, id).await? {
-            Some(manifest) => manifest,
-            None if self.naming().adoptable_prefix(set).is_some() => self.adopt(cx, set, id).await?,
-            None => return Err(Error::new(&codes::BACKUP_NOT_FOUND, format!("there is no published backup {id} in {set}"))),
-        };
+        match self.open_published(cx, set, id).await? {
+            Some(backup) => Ok(backup),
+            None if self.naming().adoptable_prefix(set).is_some() => self.stored_backup(cx, self.adopt(cx, set, id).await?).await,
+            None => Err(Error::new(&codes::BACKUP_NOT_FOUND, format!("there is no published backup {id} in {set}"))),
+        }
+    }
+
+    /// Opens a backup that has a manifest; `None` for any other. Reads records only.
+    pub(crate) async fn open_published(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Option<StoredBackup>> {
+        match self.read_manifest(cx, set, id).await? {
+            Some(manifest) => self.stored_backup(cx, manifest).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn stored_backup(&self, cx: &JobContext, manifest: Manifest) -> Result<StoredBackup> {
         let artifacts = artifacts::of(self, cx, &manifest).await?;
         Ok(StoredBackup { repository: self.clone(), manifest, artifacts })
     }

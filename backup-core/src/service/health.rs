@@ -95,7 +95,7 @@ impl BackupService {
             Err(error) => (std::sync::Arc::default(), Some(error.to_string())),
         };
         let last = backups.iter().rev().find(|info| info.is_good());
-        let confirmed = last.and_then(|_| self.last_skip(target.set()));
+        let confirmed = last.and_then(|info| self.last_skip(target.set(), &info.id));
         let last_backup_at = last.map(|info| confirmed.map_or(info.created_at, |confirmed| confirmed.max(info.created_at)));
         let verified = backups.iter().filter_map(|info| info.verified.filter(|(_, good)| *good));
         let last_verified_at = verified.map(|(at, _)| at).max();
@@ -127,10 +127,12 @@ impl BackupService {
         runs.next().map(|run| run.at)
     }
 
-    /// When the set was last found unchanged.
-    fn last_skip(&self, set: &SetName) -> Option<DateTime<Utc>> {
-        let skipped =
-            |record: &super::JobRecord| record.kind == JobKind::Backup && record.state == JobState::Skipped && record.set == *set;
+    /// When the set was last found to stand as this backup says.
+    fn last_skip(&self, set: &SetName, backup: &BackupId) -> Option<DateTime<Utc>> {
+        let skipped = |record: &super::JobRecord| {
+            let skipped = record.kind == JobKind::Backup && record.state == JobState::Skipped;
+            skipped && record.set == *set && record.backup.as_ref() == Some(backup)
+        };
         self.jobs().into_iter().filter(skipped).filter_map(|record| record.ended_at).max()
     }
 

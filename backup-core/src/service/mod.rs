@@ -177,6 +177,9 @@ impl BackupService {
     /// # Errors
     /// `service.busy`, `service.stopping`, `service.no_source`, `job.exists`, and those of the state: then nothing was started. The job's
     /// own come from its handle.
+    ///
+    /// # Cancel safety
+    /// When this is dropped, the job may have been submitted all the same, or not at all.
     pub async fn backup(&self, target: &Target, options: SubmitOptions) -> Result<JobHandle<BackupDone>> {
         let source = target.source.clone().ok_or_else(|| no_source(target))?;
         let work = target.clone();
@@ -322,8 +325,12 @@ impl BackupService {
     pub async fn open(&self, target: &Target, id: &BackupId) -> Result<(JobContext, StoredBackup)> {
         let cx = self.reading(target);
         let repository = target.repository.with_budget(self.inner.reading.clone());
-        let backup = cx.run(repository.open(&cx, target.set(), id)).await?;
         let unlimited = target.repository.context();
+        let backup = match cx.run(repository.open_published(&cx, target.set(), id)).await? {
+            Some(backup) => backup,
+            // A file of another program is read to its end first, and nobody knows how long that takes.
+            None => repository.open(&unlimited, target.set(), id).await?,
+        };
         Ok((unlimited, backup))
     }
 

@@ -133,23 +133,33 @@ impl BackupService {
         };
         let job = Arc::new(Job::new(record, Some(cx.clone())));
         let _ = recorder.job.set(Arc::downgrade(&job));
-        if let Err(known) = self.inner.table.add(Arc::clone(&job)).await? {
-            let what = format!("there is a job {id} already, and it is {}", known.state().as_str());
-            return Err(Error::new(&codes::JOB_EXISTS, what));
-        }
-        self.told(&job);
-
         let (send, result) = oneshot::channel();
         let (service, target, task_job) = (self.clone(), target.clone(), Arc::clone(&job));
-        tokio::spawn(async move {
-            let _running = running;
-            let run = service.run(cx, &target, kind, &task_job, options.time_limit, queued, admitted, work);
-            let panicked = |_| Err(Error::new(&crate::error::codes::INTERNAL, "the job's code panicked; the log says where"));
-            let result = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(panicked);
-            service.ended(&task_job, &result).await;
-            // Nobody may wait for it any more.
-            let _ = send.send(result);
-        });
+        let beginning = async move {
+            if let Err(known) = service.inner.table.add(Arc::clone(&task_job)).await? {
+                let (id, state) = (known.snapshot().id, known.state());
+                return Err(Error::new(&codes::JOB_EXISTS, format!("there is a job {id} already, and it is {}", state.as_str())));
+            }
+            // A stop that came meanwhile did not find it.
+            if service.inner.stopping.is_cancelled() {
+                cx.cancel_token().cancel();
+            }
+            service.told(&task_job);
+            tokio::spawn(async move {
+                let _running = running;
+                let run = service.run(cx, &target, kind, &task_job, options.time_limit, queued, admitted, work);
+                let panicked = |_| Err(Error::new(&crate::error::codes::INTERNAL, "the job's code panicked; the log says where"));
+                let result = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(panicked);
+                service.ended(&task_job, &result).await;
+                // Nobody may wait for it any more.
+                let _ = send.send(result);
+            });
+            Ok(())
+        };
+        // In a task of its own: a submitter that goes away meanwhile must not leave a job in the state that is none.
+        let begun = tokio::spawn(beginning).await;
+        let ended_early = |error| Error::new(&crate::error::codes::INTERNAL, "submitting the job ended early").with_source(error);
+        begun.map_err(ended_early)??;
         Ok(JobHandle { id, job, result })
     }
 

@@ -1,6 +1,7 @@
 //! All jobs that are known: in memory for looking, in the state for after a restart.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -114,17 +115,21 @@ impl JobTable {
         Ok(table)
     }
 
-    /// Adds a job. The second with the id of a known one is refused with that one.
+    /// Adds a job. The second with the id of a known one is refused with that one, also while the first is still being stored.
     pub(super) async fn add(&self, job: Arc<Job>) -> Result<Result<(), Arc<Job>>> {
         let record = job.snapshot();
         let stored = encode(&record)?;
-        if let Some(known) = self.get(&record.id) {
-            return Ok(Err(known));
+        match locked(&self.jobs).entry(record.id.clone()) {
+            Entry::Occupied(known) => return Ok(Err(Arc::clone(known.get()))),
+            Entry::Vacant(place) => place.insert(job),
+        };
+        // Stored before anything is done: a job that runs is in the state. A record that is there already is what an earlier try left
+        // whose answer was lost.
+        let kept = self.state.compare_and_set(&key(&record.id), Expected::Absent, Some(stored)).await;
+        if kept.is_err() {
+            locked(&self.jobs).remove(&record.id);
         }
-        // Stored before anything is done: a job that runs is in the state.
-        self.state.compare_and_set(&key(&record.id), Expected::Absent, Some(stored)).await?;
-        locked(&self.jobs).insert(record.id, job);
-        Ok(Ok(()))
+        kept.map(|_| Ok(()))
     }
 
     /// Keeps what a job's record says now. A state that fails costs the memory of this job after a restart, not the job.

@@ -62,6 +62,26 @@ async fn an_objective_is_met_as_long_as_the_last_good_backup_and_verify_are_youn
 }
 
 #[tokio::test]
+async fn what_confirmed_a_backup_that_is_damaged_does_not_confirm_the_one_before_it() {
+    let world = World::new(1);
+    let source = Gated::open();
+    let target = target(&world.repository, "a", &source).backup_objective(HOUR);
+    let builder = BackupService::builder(Arc::new(MemoryState::new())).environment(world.cx().environment().clone());
+    let service = builder.target(target.clone()).start().await.unwrap();
+    let backup = async || service.backup(&target, SubmitOptions::default()).await.unwrap().wait().await.unwrap();
+    let old = backup().await.outcome.backup().id.clone();
+    world.clock.advance(HOUR * 2);
+    source.change();
+    let new = backup().await.outcome.backup().clone();
+    assert_eq!(backup().await.outcome.backup().id, new.id, "skipped");
+    assert!(world.store.raw_delete(new.first_key.as_ref().unwrap().as_str()));
+    let verify = service.verify(&target, &new.id, VerifyLevel::Size, SubmitOptions::default());
+    assert!(!verify.await.unwrap().wait().await.unwrap().is_good());
+    let health = service.health().await;
+    assert_eq!((health.sets[0].last_backup.as_ref(), health.healthy), (Some(&old), false), "{health:?}");
+}
+
+#[tokio::test]
 async fn a_store_that_cannot_be_read_is_said_and_is_not_healthy() {
     let world = World::new(1);
     let service = BackupService::builder(Arc::new(MemoryState::new()))

@@ -136,18 +136,22 @@ async fn a_thousand_good_and_bad_jobs_leak_no_place() {
     let serving = Serving::start(Limits::default().running(3).queued(20)).await;
     let source = Gated::open();
     let (mut accepted, mut refused) = (0, 0);
-    for number in 0..1000_u32 {
-        source.fate([Fate::Well, Fate::Fails, Fate::Panics][number as usize % 3]);
-        let target = serving.target(&format!("set{}", number % 7), &source);
-        let options = if number % 2 == 0 { SubmitOptions::default().no_wait() } else { SubmitOptions::default() };
-        match serving.service.backup(&target, options).await {
-            Ok(handle) if number % 5 == 0 => handle.cancel(),
-            Ok(_) => accepted += 1,
-            Err(_) => refused += 1,
+    for burst in 0..100_u32 {
+        source.fate([Fate::Well, Fate::Fails, Fate::Panics][burst as usize % 3]);
+        let submissions = (burst * 10..burst * 10 + 10).map(|number| {
+            let target = serving.target(&format!("set{}", number % 7), &source);
+            let options = if number % 2 == 0 { SubmitOptions::default().no_wait() } else { SubmitOptions::default() };
+            let service = serving.service.clone();
+            async move { (number, service.backup(&target, options).await) }
+        });
+        for (number, submitted) in futures::future::join_all(submissions).await {
+            match submitted {
+                Ok(handle) if number % 5 == 0 => handle.cancel(),
+                Ok(_) => accepted += 1,
+                Err(_) => refused += 1,
+            }
         }
-        if number % 10 == 0 {
-            settle().await;
-        }
+        settle().await;
     }
     assert!(accepted > 0 && refused > 0, "{accepted} {refused}");
     while serving.service.load() != (0, 0) {

@@ -1,14 +1,20 @@
 //! What a job's record says, while it runs, afterwards, and after a restart.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use backup_core::lease::Lease;
 use backup_core::repository::{BackupOutcome, VerifyLevel};
 use backup_core::retention::RetentionPolicy;
-use backup_core::service::{JobKind, JobState, Limits, SubmitOptions};
-use backup_core::{JobId, RestoreTarget};
+use backup_core::service::{BackupService, JobKind, JobState, Limits, SubmitOptions};
+use backup_core::state::{Entry, Expected, State};
+use backup_core::testkit::MemoryState;
+use backup_core::{Bytes, JobId, RestoreTarget, Result, async_trait};
+use tokio::sync::Semaphore;
 
 use crate::gated::{Fate, Gated};
-use crate::{LONG, Serving, settle};
+use crate::support::World;
+use crate::{LONG, Serving, settle, target};
 
 fn options() -> SubmitOptions {
     SubmitOptions::default()
@@ -159,6 +165,100 @@ async fn an_id_is_one_job() {
     let again = serving.service.backup(&target, options().id(id)).await.unwrap_err();
     assert_eq!(again.code().name, "job.exists");
     assert_eq!(serving.service.jobs().len(), 1);
+}
+
+/// A state whose changes wait at a gate.
+#[derive(Debug)]
+struct SlowState {
+    inner: MemoryState,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl State for SlowState {
+    async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        self.inner.get(key).await
+    }
+
+    async fn compare_and_set(&self, key: &str, expected: Expected, value: Option<Bytes>) -> Result<bool> {
+        self.gate.acquire().await.unwrap().forget();
+        self.inner.compare_and_set(key, expected, value).await
+    }
+
+    async fn range(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<(String, Entry)>> {
+        self.inner.range(prefix, after, limit).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<Box<dyn Lease>>> {
+        self.inner.lease(name).await
+    }
+}
+
+async fn slow() -> (World, Arc<SlowState>, BackupService) {
+    let world = World::new(1);
+    let state = Arc::new(SlowState { inner: MemoryState::new(), gate: Semaphore::new(0) });
+    let builder = BackupService::builder(Arc::clone(&state) as Arc<dyn State>);
+    let service = builder.environment(world.cx().environment().clone()).start().await.unwrap();
+    (world, state, service)
+}
+
+#[tokio::test]
+async fn an_id_is_one_job_while_the_state_is_slow_too() {
+    let (world, state, service) = slow().await;
+    let source = Gated::open();
+    let target = target(&world.repository, "a", &source);
+    let id = JobId::new("0123456789abcdef0123456789abcdef").unwrap();
+    let first = service.backup(&target, options().id(id.clone()));
+    let second = service.backup(&target, options().id(id.clone()));
+    let gate = async {
+        settle().await;
+        state.gate.add_permits(100);
+    };
+    let (first, second, ()) = tokio::join!(first, second, gate);
+    assert_eq!(second.unwrap_err().code().name, "job.exists");
+    first.unwrap().wait().await.unwrap();
+    settle().await;
+    assert_eq!((service.jobs().len(), service.list(&target).await.unwrap().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_job_whose_submitter_goes_away_meanwhile_is_run_and_not_left_behind_in_the_state() {
+    let (world, state, service) = slow().await;
+    let source = Gated::open();
+    let target = target(&world.repository, "a", &source);
+    let mut submitting = Box::pin(service.backup(&target, options()));
+    assert!(futures::poll!(&mut submitting).is_pending());
+    settle().await;
+    drop(submitting);
+    state.gate.add_permits(100);
+    settle().await;
+    assert_eq!(service.jobs().len(), 1, "it is in the state, and known");
+    service.stop(LONG).await;
+    assert_eq!(service.jobs()[0].state, JobState::Succeeded);
+    assert_eq!(service.list(&target).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_is_submitted_while_the_service_is_stopped_is_cancelled_with_the_queued_ones() {
+    let (world, state, service) = slow().await;
+    let source = Gated::closed();
+    let target = target(&world.repository, "a", &source);
+    let submitting = service.backup(&target, options());
+    let stopping = async {
+        settle().await;
+        let stop = tokio::spawn({
+            let service = service.clone();
+            async move { service.stop(LONG).await }
+        });
+        settle().await;
+        state.gate.add_permits(100);
+        settle().await;
+        // Without waiting for the grace: the clock stands still.
+        assert!(stop.is_finished());
+    };
+    let (submitted, ()) = tokio::join!(submitting, stopping);
+    assert_eq!(submitted.unwrap().record().state, JobState::Cancelled);
+    assert_eq!(source.most(), 0);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use backup_core::error::codes;
 use backup_core::{Error, ErrorKind};
 
 use super::convert::json;
@@ -42,10 +43,11 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message, error.to_string(), id)
     }
 
-    /// A backup that was there a moment ago may have been rotated away since.
+    /// A backup that was there a moment ago may have been rotated away since, and somebody may have removed its file by hand.
     pub(super) fn unreadable(error: &Error, id: &RequestId) -> Self {
         match error.kind() {
             ErrorKind::NotFound => Self::not_found(id),
+            _ if *error.code() == codes::ARTIFACT_MISSING => Self::not_found(id),
             _ => Self::failed(READ, error, id),
         }
     }

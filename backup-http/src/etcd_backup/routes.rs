@@ -182,6 +182,8 @@ impl EtcdBackup {
         let (cx, backup) = self.service.open(&self.target, &info.id).await?;
         let missing = || Error::new(&super::codes::MISNAMED, format!("backup {} has no file", info.id));
         let artifact = backup.entries().first().ok_or_else(missing)?;
+        // Otherwise `HEAD` would find what `GET` does not.
+        self.target.repository().store().head(&cx, &artifact.key).await?;
         let name = artifact.name.clone();
         let download = Download::stored(artifact)
             .content_type("application/gzip")

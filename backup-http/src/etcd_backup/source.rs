@@ -51,8 +51,8 @@ impl TimestampedSource {
             if self.take(second) {
                 return Ok(second);
             }
-            let left = (second - now).to_std().unwrap_or_default() + Duration::from_secs(1);
-            cx.sleep(left.min(Duration::from_secs(1))).await?;
+            let passed = (now - second).to_std().unwrap_or_default();
+            cx.sleep(Duration::from_secs(1).saturating_sub(passed)).await?;
         }
     }
 

@@ -164,8 +164,10 @@ async fn open(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, _plac
         let peer = Peer::new(address);
         #[cfg(feature = "tls")]
         if let Some(tls) = &shared.tls {
-            let handshake = tls.accept(io);
-            match tokio::time::timeout(shared.limits.header_read_timeout, handshake).await {
+            let handshake = tokio::time::timeout(shared.limits.header_read_timeout, tls.accept(io));
+            // No request is lost by that: none can have come yet.
+            let Some(shaken) = shared.shutdown.run_until_cancelled(handshake).await else { return };
+            match shaken {
                 Ok(Ok((io, certificate))) => {
                     let peer = certificate.into_iter().fold(peer, Peer::with_certificate);
                     connection::serve(io, builder, router, peer, watch, shared.shutdown.clone()).await;

@@ -192,3 +192,19 @@ async fn a_client_that_never_shakes_hands_is_cut() {
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest).await;
 }
+
+#[tokio::test]
+async fn a_client_that_never_shakes_hands_does_not_hold_up_a_shutdown() {
+    let files = Files::new();
+    let hour = Duration::from_secs(3600);
+    let limits = crate::limits::Limits { header_read_timeout: hour, ..Default::default() };
+    let server = Server::bind(HttpConfig::new("127.0.0.1:0").limits(limits).tls(files.config())).await.unwrap();
+    let (address, shutdown) = (server.local_addr(), CancellationToken::new());
+    let running = tokio::spawn(server.run(Router::new(), shutdown.clone(), hour));
+    // A client that was served, so that the silent one before it is known to be accepted.
+    let silent = TcpStream::connect(address).await.unwrap();
+    let _ = files.ask(address, None).await;
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(60), running).await.expect("it waits for the handshake").unwrap();
+    drop(silent);
+}

@@ -5,6 +5,7 @@ use backup_core::Result;
 use backup_core::service::BackupService;
 use backup_http::access::AccessLog;
 use backup_http::auth::{Auth, AuthConfig};
+use backup_http::fallback::catch_panics;
 use backup_http::limits::{Limits, RequestLimits};
 use backup_http::observe::{Metrics, Observe};
 use backup_http::server::{Listen, Server, ServerConfig};
@@ -37,8 +38,12 @@ impl HttpConfig {
         let Dialect { router, not_found, openapi, request_id } = dialect;
         let observe = Observe::new(metrics.clone(), openapi);
         observe.ready(service);
-        let mut router =
-            router.merge(observe.router()).fallback(not_found).layer(metrics.http()).layer(RequestLimits::new(&self.limits));
+        let mut router = router
+            .merge(observe.router())
+            .fallback(not_found)
+            .layer(catch_panics())
+            .layer(metrics.http())
+            .layer(RequestLimits::new(&self.limits));
         if let Some(auth) = &self.auth {
             router = router.layer(Auth::new(auth)?);
         }

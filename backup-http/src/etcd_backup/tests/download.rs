@@ -65,6 +65,16 @@ async fn a_name_is_compared_and_never_a_path() {
 }
 
 #[tokio::test]
+async fn a_file_that_somebody_removed_is_not_found() {
+    let world = with_one_backup().await;
+    assert!(world.store.raw_delete("snapshot-20261121_093000.tar.gz"));
+    for method in [Method::GET, Method::HEAD] {
+        let answer = world.ask(request(method.clone(), NAME)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method}");
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_cut_or_refused_and_never_served_whole() {
     let world = with_one_backup().await;
     world.store.flip_bit("snapshot-20261121_093000.tar.gz", 20, 0);
