@@ -63,6 +63,8 @@ pub struct Adoptable {
     pub compression: Compression,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// Its place among the files of the same millisecond, below 2^20; by chance when `None`.
+    pub order: Option<u32>,
     /// The position it claims; never exact, whatever it says.
     pub revision: Option<Revision>,
     /// The source's version it claims.

@@ -44,6 +44,7 @@ impl Naming for Dumps {
             artifact: "dump".parse().ok()?,
             compression: Compression::None,
             created_at: object.modified?,
+            order: None,
             revision: Some(Revision::exact(number.parse().ok()?)),
             version: None,
         })

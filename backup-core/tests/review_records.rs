@@ -253,6 +253,7 @@ impl Naming for Dumps {
             artifact: "dump".parse().ok()?,
             compression: Compression::None,
             created_at: object.modified?,
+            order: None,
             revision: None,
             version: None,
         })

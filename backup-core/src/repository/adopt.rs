@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 
 use super::info::{BackupInfo, State};
@@ -29,10 +28,12 @@ pub(crate) struct Found {
     pub(crate) file: Adoptable,
 }
 
-/// The id of an adopted file: its time and a hash of its key, the same at each listing.
-pub(crate) fn adopted_id(key: &ObjectKey, created_at: DateTime<Utc>) -> BackupId {
-    let [a, b, c, d, ..] = *Digest::of(key.as_str().as_bytes()).as_bytes();
-    BackupId::from_parts(created_at, u32::from_be_bytes([a, b, c, d]))
+/// The id of an adopted file, the same at each listing: its time, its place within that, and a hash of its key.
+fn adopted_id(Found { object, file }: &Found) -> BackupId {
+    let [a, b, c, d, ..] = *Digest::of(object.key.as_str().as_bytes()).as_bytes();
+    let hash = u32::from_be_bytes([a, b, c, d]);
+    let tail = file.order.map_or(hash, |order| order << 12 | hash & 0xfff);
+    BackupId::from_parts(file.created_at, tail)
 }
 
 /// What the file claims, as a lower bound at best.
@@ -51,8 +52,9 @@ impl Repository {
         let found = self.find_adoptable(cx, set, published).await?;
         Ok(found
             .into_iter()
-            .map(|Found { object, file }| {
-                let id = adopted_id(&object.key, file.created_at);
+            .map(|found| {
+                let id = adopted_id(&found);
+                let Found { object, file } = found;
                 Arc::new(BackupInfo {
                     revision: claimed_revision(&file),
                     version: file.version,
@@ -69,7 +71,7 @@ impl Repository {
     pub(crate) async fn find_adopted(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Found> {
         let published = self.cached(set);
         let found = self.find_adoptable(cx, set, &published).await?;
-        let wanted = |found: &Found| adopted_id(&found.object.key, found.file.created_at) == *id;
+        let wanted = |found: &Found| adopted_id(found) == *id;
         let missing = || Error::new(&codes::BACKUP_NOT_FOUND, format!("there is no adoptable file {id} in {set}"));
         found.into_iter().find(wanted).ok_or_else(missing)
     }

@@ -114,6 +114,11 @@ impl Repository {
         &self.inner.environment
     }
 
+    /// The same for clones, and for no other repository that is alive.
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.inner) as usize
+    }
+
     /// The store underneath.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Target;
 use crate::context::JobContext;
@@ -16,7 +16,8 @@ type Infos = Arc<Vec<Arc<BackupInfo>>>;
 /// crowd costs the store no more than one after the other, and nobody is told what was true before they asked.
 #[derive(Debug, Default)]
 pub(super) struct Listings {
-    sets: Mutex<HashMap<SetName, Arc<Shared>>>,
+    /// By repository and set, as long as somebody asks.
+    sets: Mutex<HashMap<(usize, SetName), Arc<Shared>>>,
 }
 
 #[derive(Debug, Default)]
@@ -26,12 +27,32 @@ struct Shared {
     last: tokio::sync::Mutex<Option<(u64, Infos)>>,
 }
 
+/// One who asks; the last to leave takes what is shared along.
+struct Asking<'a> {
+    listings: &'a Listings,
+    key: (usize, SetName),
+    shared: Arc<Shared>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut sets = self.listings.locked();
+        // The table's and this one.
+        if Arc::strong_count(&self.shared) == 2 {
+            sets.remove(&self.key);
+        }
+    }
+}
+
 impl Listings {
+    fn locked(&self) -> MutexGuard<'_, HashMap<(usize, SetName), Arc<Shared>>> {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) async fn list(&self, cx: &JobContext, target: &Target) -> Result<Infos> {
-        let shared = {
-            let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(sets.entry(target.set().clone()).or_default())
-        };
+        let key = (target.repository.identity(), target.set().clone());
+        let asking = Asking { shared: Arc::clone(self.locked().entry(key.clone()).or_default()), listings: self, key };
+        let shared = &asking.shared;
         let asked = shared.time.fetch_add(1, Ordering::SeqCst);
         let work = async {
             let mut last = shared.last.lock().await;

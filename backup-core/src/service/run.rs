@@ -236,6 +236,11 @@ impl BackupService {
 
     fn told(&self, job: &Job) {
         let record = job.snapshot();
-        self.inner.observers.iter().for_each(|observer| observer.changed(&record));
+        for observer in &self.inner.observers {
+            // Somebody who only listens must not cost a job its end.
+            if std::panic::catch_unwind(AssertUnwindSafe(|| observer.changed(&record))).is_err() {
+                tracing::error!(job = %record.id, "an observer of jobs panicked");
+            }
+        }
     }
 }

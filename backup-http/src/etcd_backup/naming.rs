@@ -108,6 +108,7 @@ impl Naming for SnapshotNaming {
             artifact: ArtifactName::new(format!("{}.{extension}", name.stem)).ok()?,
             compression: Compression::Gzip,
             created_at,
+            order: None,
             revision: None,
             version: None,
         })

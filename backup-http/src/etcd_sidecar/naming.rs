@@ -113,18 +113,23 @@ impl Naming for SidecarNaming {
             artifact: ArtifactName::new(file).ok()?,
             compression: Compression::None,
             created_at: order(object.modified?, name.revision),
+            order: u32::try_from(name.revision & LOW_BITS).ok(),
             revision: Some(Revision::at_least(name.revision)),
             version: Some(name.plain_version().to_owned()),
         })
     }
 }
 
+/// The part of a revision that goes into [`Adoptable::order`].
+const LOW_BITS: u64 = (1 << 20) - 1;
+
 /// A time for an adopted file, which gives its place among all backups: in the second before the one in which it was written, and within that by its
 /// revision. Files that were copied or unpacked together have one time, and rotation shall begin with the lowest revision as the
-/// original did. (Exactly so within each thousand: an id has no room for more.) Never later than the file itself, so that a backup
-/// which is made right after comes right after.
+/// original did: the thousandths of the second say the revision's upper bits, [`Adoptable::order`] the lower ones, and beyond a thousand
+/// million chance decides among those that share the lower ones. Never later than the file itself, so that a backup which is made
+/// right after comes right after.
 fn order(modified: DateTime<Utc>, revision: u64) -> DateTime<Utc> {
-    let thousandth = i64::try_from(revision % 1000).unwrap_or(0);
+    let thousandth = i64::try_from((revision >> LOW_BITS.count_ones()).min(999)).unwrap_or(0);
     let second = modified.timestamp().saturating_sub(1);
     DateTime::from_timestamp(second, 0).map_or(modified, |second| second + TimeDelta::milliseconds(thousandth))
 }

@@ -96,6 +96,7 @@ impl Naming for Dumps {
             artifact: "dump".parse().ok()?,
             compression: if gzip { Compression::Gzip } else { Compression::None },
             created_at: object.modified?,
+            order: None,
             revision: None,
             version: None,
         })

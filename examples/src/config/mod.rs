@@ -13,6 +13,7 @@
 //! the name of the key. Errors never show a value that was expected to be something else, and never a line of the file.
 
 mod nearest;
+mod objective;
 mod refusal;
 mod resolve;
 mod section;
@@ -27,6 +28,7 @@ use backup_core::error::codes;
 use backup_core::{Error, Result};
 use serde::de::DeserializeOwned;
 
+pub use objective::ObjectiveConfig;
 pub use section::{Dialect, StoreSection};
 pub use state::StateConfig;
 

@@ -17,7 +17,7 @@ use backup_stores::StoreConfig;
 use backup_stores::fs::FsConfig;
 use serde::de::{Deserialize, Deserializer, Error as _, IntoDeserializer};
 
-use crate::config::StateConfig;
+use crate::config::{ObjectiveConfig, StateConfig};
 use crate::server::HttpConfig;
 
 /// The name of the one backup set.
@@ -52,6 +52,9 @@ pub struct Config {
     limits: Limits,
     #[serde(default)]
     schedule: Option<Trigger>,
+    /// How old the last good backup may be.
+    #[serde(default)]
+    pub objective: ObjectiveConfig,
     /// How long a running backup may go on after SIGTERM.
     #[serde(default = "default_grace", deserialize_with = "duration::deserialize")]
     pub shutdown_grace: Duration,

@@ -36,6 +36,7 @@ pub fn plan(config: Config) -> Result<Plan> {
     Ok(Plan {
         program: PROGRAM,
         store: config.store()?,
+        objective: config.objective,
         http: config.http(),
         schedules: config.schedules()?,
         state: config.state,

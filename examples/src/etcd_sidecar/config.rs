@@ -14,7 +14,7 @@ use backup_sources::etcd::{EtcdConfig, Packaging};
 use backup_stores::StoreConfig;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-use crate::config::StateConfig;
+use crate::config::{ObjectiveConfig, StateConfig};
 use crate::server::HttpConfig;
 
 /// What the original takes when nothing, or 0, is said.
@@ -47,6 +47,9 @@ pub struct Config {
     auth: Option<AuthConfig>,
     #[serde(default)]
     limits: Limits,
+    /// How old the last good backup may be.
+    #[serde(default)]
+    pub objective: ObjectiveConfig,
     /// How long running jobs may go on after SIGTERM.
     #[serde(default = "default_grace", deserialize_with = "duration::deserialize")]
     pub shutdown_grace: Duration,

@@ -42,6 +42,7 @@ pub fn plan(config: Config) -> Result<Plan> {
         http: config.http(),
         state: config.state,
         store: config.store,
+        objective: config.objective,
         naming: Arc::new(naming),
         limits: Limits::default(),
         grace: config.shutdown_grace,

@@ -16,7 +16,7 @@ use backup_stores::StoreConfig;
 use futures::future::BoxFuture;
 
 use super::HttpConfig;
-use crate::config::StateConfig;
+use crate::config::{ObjectiveConfig, StateConfig};
 
 /// What a server is made of, as its configuration says. Nothing is opened yet.
 #[must_use]
@@ -29,6 +29,8 @@ pub struct Plan {
     pub state: StateConfig,
     /// Where the backups go.
     pub store: StoreConfig,
+    /// How old the last good backup may be.
+    pub objective: ObjectiveConfig,
     /// How they are named.
     pub naming: Arc<dyn Naming>,
     /// How many jobs there may be.

@@ -83,7 +83,7 @@ impl Running {
             .leases(Arc::new(StateLeases::new(Arc::clone(&state))))
             .environment(environment.clone())
             .build();
-        let target = (plan.target)(repository.clone())?;
+        let target = plan.objective.declare((plan.target)(repository.clone())?);
         let metrics = Metrics::new(plan.program, env!("CARGO_PKG_VERSION"));
         let builder = BackupService::builder(state)
             .environment(environment)

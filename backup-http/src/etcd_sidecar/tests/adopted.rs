@@ -62,6 +62,18 @@ async fn a_lower_revision_than_the_originals_last_one_is_a_new_history() {
 }
 
 #[tokio::test]
+async fn files_that_were_copied_together_go_by_their_revision() {
+    let world = World::new().await;
+    let revisions = [7_u64, 999, 1001, 52_000, 1_048_575, 1_048_576, 9_000_001, 1_000_000_000];
+    for revision in revisions.iter().rev() {
+        world.leave(&format!("3.5.1_{revision:016x}_etcd.backup"), b"of the original");
+    }
+    let listed = world.service.list(&world.target).await.unwrap();
+    let order: Vec<_> = listed.iter().map(|info| info.revision.clone().unwrap().position).collect();
+    assert_eq!(order, revisions.map(backup_core::Position::Number));
+}
+
+#[tokio::test]
 async fn names_that_no_cluster_has_are_refused() {
     for name in ["", ".", "..", "a/b", "-a", ".hidden", "a b", "ü", "a\0", &"a".repeat(91)] {
         assert!(SidecarNaming::in_directory(name).is_err(), "{name:?}");
