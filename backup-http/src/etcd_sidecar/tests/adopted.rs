@@ -66,7 +66,7 @@ async fn files_that_were_copied_together_go_by_their_revision() {
     let world = World::new().await;
     let revisions = [7_u64, 999, 1001, 52_000, 1_048_575, 1_048_576, 9_000_001, 1_000_000_000];
     for revision in revisions.iter().rev() {
-        world.leave(&format!("3.5.1_{revision:016x}_etcd.backup"), b"of the original");
+        world.store.raw_put(&format!("v1/prod/3.5.1_{revision:016x}_etcd.backup"), &b"of the original"[..]);
     }
     let listed = world.service.list(&world.target).await.unwrap();
     let order: Vec<_> = listed.iter().map(|info| info.revision.clone().unwrap().position).collect();
