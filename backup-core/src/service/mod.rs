@@ -371,13 +371,14 @@ impl BackupService {
         self.inner.running.close();
         self.cancel_where(|state| state == JobState::Queued);
         let clock = &self.inner.environment.clock;
-        for (wait, then) in [(grace, JobState::Running), (LAST_CLEANUP, JobState::Running)] {
-            tokio::select! {
-                () = self.inner.running.wait() => return,
-                () = clock.sleep(wait) => self.cancel_where(|state| state == then),
-            }
+        tokio::select! {
+            () = self.inner.running.wait() => return,
+            () = clock.sleep(grace) => self.cancel_where(|state| !state.is_over()),
         }
-        tracing::warn!("jobs that did not end when they were cancelled are left behind");
+        tokio::select! {
+            () = self.inner.running.wait() => {}
+            () = clock.sleep(LAST_CLEANUP) => tracing::warn!("jobs that did not end when they were cancelled are left behind"),
+        }
     }
 
     fn cancel_where(&self, chosen: impl Fn(JobState) -> bool) {
