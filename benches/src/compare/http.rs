@@ -70,7 +70,7 @@ impl Running {
         fs::write(
             &config,
             format!(
-                "daemon off; worker_processes auto; pid {work}/pid; error_log {work}/error.log;\n\
+                "daemon off; master_process off; pid {work}/pid; error_log {work}/error.log;\n\
                  events {{ worker_connections 256; }}\n\
                  http {{ sendfile off; access_log off; client_body_temp_path {work}/a; proxy_temp_path {work}/b; fastcgi_temp_path {work}/c;\n\
                  uwsgi_temp_path {work}/d; scgi_temp_path {work}/e; server {{ listen {NGINX}; location / {{ root {root}; }} }} }}\n"
