@@ -34,3 +34,5 @@ pub mod testkit;
 pub mod tls;
 
 pub use peer::{Peer, PeerCertificate};
+#[cfg(any(feature = "etcd-backup", feature = "etcd-sidecar"))]
+mod untended;

@@ -1,5 +1,6 @@
 //! Whether the backups are as young as they were declared to be.
 
+use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -63,6 +64,15 @@ pub(super) struct Remembered {
     health: Health,
 }
 
+/// What jobs and schedules tell of all sets, gathered once a look: there may be thousands of each.
+#[derive(Debug, Default)]
+struct Told {
+    /// When a set was last found to stand as this backup says.
+    confirmed: HashMap<(SetName, BackupId), DateTime<Utc>>,
+    /// When a schedule makes the next backup of a set.
+    next: HashMap<SetName, DateTime<Utc>>,
+}
+
 impl BackupService {
     /// How every target of the service is. Asks the stores at most every five seconds.
     pub async fn health(&self) -> Health {
@@ -74,9 +84,10 @@ impl BackupService {
         {
             return Health { accepting: !self.inner.stopping.is_cancelled(), ..remembered.health.clone() };
         }
+        let told = self.told_of_sets();
         let mut sets = Vec::new();
         for target in self.targets() {
-            sets.push(self.set_health(&target).await);
+            sets.push(self.set_health(&target, &told).await);
         }
         let health = Health { accepting: !self.inner.stopping.is_cancelled(), healthy: sets.iter().all(|set| set.met), sets };
         *remembered = Some(Remembered { at: now, health: health.clone() });
@@ -87,7 +98,7 @@ impl BackupService {
         self.inner.health_forgotten.store(true, std::sync::atomic::Ordering::Release);
     }
 
-    async fn set_health(&self, target: &Target) -> SetHealth {
+    async fn set_health(&self, target: &Target, told: &Told) -> SetHealth {
         let now = self.inner.environment.clock.now();
         let cx = target.repository.context().with_limit(LOOK);
         let (backups, error) = match self.inner.listings.list(&cx, target).await {
@@ -95,7 +106,7 @@ impl BackupService {
             Err(error) => (std::sync::Arc::default(), Some(error.to_string())),
         };
         let last = backups.iter().rev().find(|info| info.is_good());
-        let confirmed = last.and_then(|info| self.last_skip(target.set(), &info.id));
+        let confirmed = last.and_then(|info| told.confirmed.get(&(target.set().clone(), info.id.clone())).copied());
         let last_backup_at = last.map(|info| confirmed.map_or(info.created_at, |confirmed| confirmed.max(info.created_at)));
         let verified = backups.iter().filter_map(|info| info.verified.filter(|(_, good)| *good));
         let last_verified_at = verified.map(|(at, _)| at).max();
@@ -115,25 +126,28 @@ impl BackupService {
             backup_objective: objective.backup.map(|limit| limit.as_secs()),
             verified_objective: objective.verified.map(|limit| limit.as_secs()),
             met: error.is_none() && kept(objective.backup, last_backup_at) && kept(objective.verified, last_verified_at),
-            next_backup_at: self.next_backup(target.set()),
+            next_backup_at: told.next.get(target.set()).copied(),
             error,
         }
     }
 
-    fn next_backup(&self, set: &SetName) -> Option<DateTime<Utc>> {
+    fn told_of_sets(&self) -> Told {
+        let mut told = Told::default();
+        for record in self.jobs() {
+            if let (JobKind::Backup, JobState::Skipped, Some(backup), Some(ended)) =
+                (record.kind, record.state, record.backup, record.ended_at)
+            {
+                let last = told.confirmed.entry((record.set, backup)).or_insert(ended);
+                *last = ended.max(*last);
+            }
+        }
         let schedules = self.inner.schedules.read().unwrap_or_else(PoisonError::into_inner);
         let makes_backups = |name: &String| schedules.get(name).is_some_and(|schedule| schedule.action == Action::Backup);
-        let mut runs = self.next_runs().into_iter().filter(|run| run.set == *set && makes_backups(&run.schedule));
-        runs.next().map(|run| run.at)
-    }
-
-    /// When the set was last found to stand as this backup says.
-    fn last_skip(&self, set: &SetName, backup: &BackupId) -> Option<DateTime<Utc>> {
-        let skipped = |record: &super::JobRecord| {
-            let skipped = record.kind == JobKind::Backup && record.state == JobState::Skipped;
-            skipped && record.set == *set && record.backup.as_ref() == Some(backup)
-        };
-        self.jobs().into_iter().filter(skipped).filter_map(|record| record.ended_at).max()
+        // The earliest first.
+        for run in self.next_runs().into_iter().filter(|run| makes_backups(&run.schedule)) {
+            told.next.entry(run.set).or_insert(run.at);
+        }
+        told
     }
 
     fn targets(&self) -> Vec<Target> {

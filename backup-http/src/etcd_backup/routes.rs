@@ -20,6 +20,7 @@ use super::errors::{self, Refusal};
 use super::{EtcdBackup, convert, takeover};
 use crate::access::RequestId;
 use crate::download::Download;
+use crate::untended::going_on;
 
 /// How long a list waits for files of the original program to be read for the first time. After that it says what it knows.
 const LIST_WAIT: Duration = Duration::from_secs(20);
@@ -191,10 +192,4 @@ impl EtcdBackup {
             .stall_limit(self.stall);
         download.respond(method, headers, async |range| backup.open_stored(&cx, &name, range).await).await
     }
-}
-
-/// Goes on when the client is gone.
-async fn going_on<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    let ended_early = |error| Error::new(&backup_core::error::codes::INTERNAL, "a request's task ended early").with_source(error);
-    tokio::spawn(work.in_current_span()).await.map_err(ended_early)?
 }

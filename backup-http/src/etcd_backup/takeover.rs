@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backup_core::repository::{BackupInfo, State, VerifyLevel};
-use backup_core::service::{SubmitOptions, Target};
+use backup_core::repository::{BackupInfo, State};
+use backup_core::service::Target;
 use backup_core::{BackupId, BackupService, Result};
 use tokio::sync::Mutex;
 
 use super::naming;
+use crate::untended::first_read;
 
 /// When reading a file failed for a reason that says nothing about it, it is not tried again for so long.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -44,12 +45,7 @@ impl TakeOver {
         tried.retain(|id, at| now < *at + PAUSE && infos.iter().any(|info| info.id == *id));
         let Some(info) = infos.iter().find(|info| wanted(info, name) && !tried.contains_key(&info.id)) else { return Ok(false) };
 
-        // Any level reads a file that has no manifest to its end; the lowest does not read it twice.
-        let read = async {
-            let job = service.verify(target, &info.id, VerifyLevel::Size, SubmitOptions::default()).await?;
-            job.wait().await
-        };
-        match read.await {
+        match first_read(service, target, &info.id).await {
             Ok(report) if report.is_good() => tracing::info!(file = file(info), "a file of the original program was taken over"),
             Ok(report) => {
                 tracing::warn!(file = file(info), findings = ?report.record.findings, "a file is not whole, and not listed")

@@ -1,11 +1,10 @@
 //! Files of the original are read once before they are served, so that every byte is checked from then on.
 
-use backup_core::error::codes;
-use backup_core::repository::{BackupInfo, State, VerifyLevel};
-use backup_core::service::SubmitOptions;
-use backup_core::{BackupId, Error, ErrorKind, Result};
+use backup_core::repository::{BackupInfo, State};
+use backup_core::{BackupId, ErrorKind, Result};
 
 use super::EtcdSidecar;
+use crate::untended::{first_read, going_on};
 
 impl EtcdSidecar {
     /// Reads a file that was never read before. A client that goes away (the operator waits for five seconds) stops the waiting, not the
@@ -18,17 +17,14 @@ impl EtcdSidecar {
             return Ok(());
         }
         let (sidecar, id) = (self.clone(), backup.id.clone());
-        let reading = tokio::spawn(async move { sidecar.read_once(&id).await });
-        reading.await.map_err(|error| Error::new(&codes::INTERNAL, "reading a file was cut short").with_source(error))?
+        going_on(async move { sidecar.read_once(&id).await }).await
     }
 
     async fn read_once(&self, id: &BackupId) -> Result<()> {
         let _one = self.adopting.lock().await;
         let unread = |info: &BackupInfo| info.id == *id && info.state == State::Adopted;
         if self.service.list(&self.target).await?.iter().any(|info| unread(info)) {
-            // Any level reads a file without a manifest to its end; the lowest does not read it twice.
-            let job = self.service.verify(&self.target, id, VerifyLevel::Size, SubmitOptions::default()).await?;
-            match job.wait().await {
+            match first_read(&self.service, &self.target, id).await {
                 Ok(report) => tracing::info!(backup = %id, good = report.is_good(), "a file of the original was taken over"),
                 // It is served all the same: opening it reads it again.
                 Err(error) if matches!(error.kind(), ErrorKind::NoSpace | ErrorKind::PermissionDenied) => {
