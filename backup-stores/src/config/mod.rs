@@ -1,15 +1,29 @@
 //! Where backups go, as every program says it: the block `store:` of a configuration, or a URL.
 
+#[cfg(all(test, feature = "fs"))]
+mod tests;
+#[cfg(any(feature = "nfs", feature = "s3", feature = "swift"))]
+mod url;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use backup_core::error::codes;
 use backup_core::{Error, JobContext, Result, Store};
+use backup_remote::CallObserver;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 #[cfg(feature = "fs")]
 use crate::fs::{FsConfig, FsStore};
+#[cfg(feature = "nfs")]
+use crate::nfs::{NfsConfig, NfsStore};
+#[cfg(feature = "s3")]
+use crate::s3::{S3Config, S3Store};
+#[cfg(feature = "swift")]
+use crate::swift::{SwiftConfig, SwiftStore};
+#[cfg(any(feature = "nfs", feature = "s3", feature = "swift"))]
+pub(crate) use url::StoreUrl;
 
 /// The kinds of store that a configuration can name.
 const KINDS: &[&str] = &["fs", "s3", "swift", "nfs"];
@@ -20,14 +34,50 @@ const KINDS: &[&str] = &["fs", "s3", "swift", "nfs"];
 /// `fs:///var/lib/backup`. `Display` gives that URL, without credentials.
 ///
 /// # Behavior
-/// The path of an `fs` URL is taken as it stands: nothing in it is unescaped. A kind that this version or this build lacks is
-/// refused when the configuration is read, not when the store is opened.
+/// The path of an `fs` URL is taken as it stands: nothing in it is unescaped. A URL holds no credentials; a store that needs some
+/// takes them from the environment then, by the names that the store's own tools use. A kind that this build lacks is refused when
+/// the configuration is read, not when the store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreConfig {
     /// A directory of a local file system.
     #[cfg(feature = "fs")]
     Fs(FsConfig),
+    /// A bucket of a server that speaks S3.
+    #[cfg(feature = "s3")]
+    S3(S3Config),
+    /// A container of OpenStack Swift.
+    #[cfg(feature = "swift")]
+    Swift(SwiftConfig),
+    /// A directory of an NFSv3 server, reached without a mount.
+    #[cfg(feature = "nfs")]
+    Nfs(NfsConfig),
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// Only to read: nothing is made or probed by writing, and a place that cannot be written is as good.
+    pub read_only: bool,
+    /// Hears of every call to a remote store.
+    pub observer: Option<Arc<dyn CallObserver>>,
+}
+
+impl OpenOptions {
+    /// Sets [`OpenOptions::read_only`].
+    #[must_use]
+    pub fn read_only(mut self, yes: bool) -> Self {
+        self.read_only = yes;
+        self
+    }
+
+    /// Sets [`OpenOptions::observer`].
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn CallObserver>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
 }
 
 impl StoreConfig {
@@ -39,11 +89,7 @@ impl StoreConfig {
     /// # Cancel safety
     /// May be dropped; a directory that it made for the store stays.
     pub async fn open(&self, cx: &JobContext) -> Result<Arc<dyn Store>> {
-        cx.check()?;
-        match *self {
-            #[cfg(feature = "fs")]
-            Self::Fs(ref config) => opened(cx, config, FsStore::open).await,
-        }
+        self.open_with(cx, &OpenOptions::default()).await
     }
 
     /// Opens an existing store for reading: makes nothing, and works where nothing can be written.
@@ -54,10 +100,29 @@ impl StoreConfig {
     /// # Cancel safety
     /// May be dropped.
     pub async fn open_read_only(&self, cx: &JobContext) -> Result<Arc<dyn Store>> {
+        self.open_with(cx, &OpenOptions::default().read_only(true)).await
+    }
+
+    /// Opens the store as the options say.
+    ///
+    /// # Errors
+    /// As [`StoreConfig::open`] and [`StoreConfig::open_read_only`].
+    ///
+    /// # Cancel safety
+    /// As theirs.
+    pub async fn open_with(&self, cx: &JobContext, options: &OpenOptions) -> Result<Arc<dyn Store>> {
         cx.check()?;
         match *self {
             #[cfg(feature = "fs")]
-            Self::Fs(ref config) => opened(cx, config, FsStore::open_read_only).await,
+            Self::Fs(ref config) => {
+                opened(cx, config, if options.read_only { FsStore::open_read_only } else { FsStore::open }).await
+            }
+            #[cfg(feature = "s3")]
+            Self::S3(ref config) => Ok(Arc::new(S3Store::open(cx, config, options).await?)),
+            #[cfg(feature = "swift")]
+            Self::Swift(ref config) => Ok(Arc::new(SwiftStore::open(cx, config, options).await?)),
+            #[cfg(feature = "nfs")]
+            Self::Nfs(ref config) => Ok(Arc::new(NfsStore::open(cx, config, options).await?)),
         }
     }
 }
@@ -78,7 +143,13 @@ impl fmt::Display for StoreConfig {
         match *self {
             #[cfg(feature = "fs")]
             Self::Fs(ref config) => write!(f, "fs://{}", config.root.display()),
-            #[cfg(not(feature = "fs"))]
+            #[cfg(feature = "s3")]
+            Self::S3(ref config) => config.fmt(f),
+            #[cfg(feature = "swift")]
+            Self::Swift(ref config) => config.fmt(f),
+            #[cfg(feature = "nfs")]
+            Self::Nfs(ref config) => config.fmt(f),
+            #[cfg(not(any(feature = "fs", feature = "nfs", feature = "s3", feature = "swift")))]
             _ => write!(f, "none"),
         }
     }
@@ -98,6 +169,12 @@ impl FromStr for StoreConfig {
             "fs" if path.starts_with('/') => Ok(Self::Fs(FsConfig::new(path))),
             #[cfg(feature = "fs")]
             "fs" => Err(refused("an fs store needs an absolute path, with three slashes: fs:///var/lib/backup".to_owned())),
+            #[cfg(feature = "s3")]
+            "s3" => StoreUrl::parse(url).and_then(S3Config::from_url).map(Self::S3),
+            #[cfg(feature = "swift")]
+            "swift" => StoreUrl::parse(url).and_then(SwiftConfig::from_url).map(Self::Swift),
+            #[cfg(feature = "nfs")]
+            "nfs" => StoreUrl::parse(url).and_then(NfsConfig::from_url).map(Self::Nfs),
             known if KINDS.contains(&known) => Err(refused(lacking(known))),
             other => {
                 let other: String = other.chars().take(20).collect();
@@ -109,10 +186,7 @@ impl FromStr for StoreConfig {
 
 /// Why a kind of store that the documentation knows cannot be used here.
 fn lacking(kind: &str) -> String {
-    match kind {
-        "fs" => format!("this build lacks the store `{kind}`; build it with the feature `{kind}` of backup-stores"),
-        _ => format!("the store `{kind}` is not yet implemented; this version has `fs`"),
-    }
+    format!("this build lacks the store `{kind}`; build it with the feature `{kind}` of backup-stores")
 }
 
 impl<'de> Deserialize<'de> for StoreConfig {
@@ -138,6 +212,12 @@ impl<'de> Visitor<'de> for Block {
         let store = match kind.as_str() {
             #[cfg(feature = "fs")]
             "fs" => StoreConfig::Fs(map.next_value()?),
+            #[cfg(feature = "s3")]
+            "s3" => StoreConfig::S3(map.next_value()?),
+            #[cfg(feature = "swift")]
+            "swift" => StoreConfig::Swift(map.next_value()?),
+            #[cfg(feature = "nfs")]
+            "nfs" => StoreConfig::Nfs(map.next_value()?),
             known if KINDS.contains(&known) => return Err(A::Error::custom(lacking(known))),
             other => return Err(A::Error::unknown_field(other, KINDS)),
         };
@@ -151,73 +231,3 @@ impl<'de> Visitor<'de> for Block {
     }
 }
 
-#[cfg(all(test, feature = "fs"))]
-mod tests {
-    use backup_core::Environment;
-    use backup_core::event::TracingObserver;
-
-    use super::*;
-
-    fn block(json: &str) -> Result<StoreConfig, String> {
-        serde_json::from_str(json).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_block_and_a_url_say_the_same_and_read_like_the_url() {
-        let config = block(r#"{"fs": {"root": "/var/lib/my backups"}}"#).unwrap();
-        assert_eq!(config, "fs:///var/lib/my backups".parse().unwrap());
-        assert_eq!(config.to_string(), "fs:///var/lib/my backups");
-    }
-
-    #[test]
-    fn a_block_has_exactly_one_kind() {
-        for (json, why) in [
-            ("{}", "exactly one of fs, s3, swift, nfs; none is given"),
-            (r#"{"fs": {"root": "/a"}, "nfs": {}}"#, "`fs` and `nfs` are both given"),
-            (r#"{"fz": {}}"#, "unknown field `fz`, expected one of `fs`"),
-            (r#"{"fs": {"root": "/a"}, "rooot": 1}"#, "unknown field `rooot`"),
-            (r#"{"fs": {"rooot": "/a"}}"#, "unknown field `rooot`, expected `root`"),
-            (r#"{"fs": {}}"#, "missing field `root`"),
-            (r#""fs:///a""#, "expected a block"),
-        ] {
-            let error = block(json).unwrap_err();
-            assert!(error.contains(why), "{json}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_kind_that_is_not_there_yet_is_said_to_be_so() {
-        for kind in ["s3", "swift", "nfs"] {
-            let error = block(&format!(r#"{{"{kind}": {{"anything": 1}}}}"#)).unwrap_err();
-            assert!(error.contains("not yet"), "{error}");
-            let error = format!("{kind}://user:secret@host/bucket").parse::<StoreConfig>().unwrap_err().to_string();
-            assert!(error.contains("not yet") && !error.contains("secret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_url_of_a_store_is_refused_with_an_example() {
-        for (url, why) in [
-            ("/var/lib/backup", "fs:///var/lib/backup"),
-            ("fs://relative/path", "absolute path"),
-            ("fs://", "absolute path"),
-            ("ftp://user:secret@host/", "ftp:// is no kind of store"),
-        ] {
-            let error = url.parse::<StoreConfig>().unwrap_err().to_string();
-            assert!(error.contains(why) && !error.contains("secret"), "{url}: {error}");
-        }
-    }
-
-    #[tokio::test]
-    async fn reading_makes_nothing_and_writing_makes_the_root() {
-        let cx = JobContext::new(Environment::default(), Arc::new(TracingObserver));
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path().join("backups");
-        let config: StoreConfig = format!("fs://{}", root.display()).parse().unwrap();
-        config.open_read_only(&cx).await.unwrap_err();
-        assert!(!root.exists());
-        config.open(&cx).await.unwrap();
-        assert!(root.is_dir());
-        config.open_read_only(&cx).await.unwrap();
-    }
-}

@@ -1,0 +1,5 @@
+//! A store on OpenStack Swift.
+
+mod config;
+
+pub use config::SwiftConfig;
