@@ -58,7 +58,7 @@ impl Repository {
         }
 
         cx.event(Event::Phase(Phase::Waiting));
-        let working_set = pipeline::working_set(&**self.store(), encoder.as_ref(), probe.size_hint);
+        let working_set = pipeline::working_set(&**self.store(), encoder.as_ref(), probe.size_hint, source.open_artifacts());
         let _memory = self.budget().reserve(cx, working_set).await?;
 
         let last_id = self.newest_id(cx, &request.set).await?;
@@ -176,6 +176,7 @@ impl Run<'_> {
             encoder,
             retain_until: self.request.retain_until,
             intent: Arc::clone(intent),
+            open_artifacts: self.source.open_artifacts(),
         }))
     }
 
