@@ -274,6 +274,9 @@ struct Made {
 
 impl fmt::Debug for Calls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Calls").field("service", &self.shared.service).field("limits", &self.shared.limits).finish_non_exhaustive()
+        f.debug_struct("Calls")
+            .field("service", &self.shared.service)
+            .field("limits", &self.shared.limits)
+            .finish_non_exhaustive()
     }
 }

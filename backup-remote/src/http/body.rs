@@ -86,7 +86,8 @@ impl Body {
 }
 
 fn http_body_frames(incoming: reqwest::Body) -> BoxStream<'static, Result<Bytes>> {
-    let broke = |error: reqwest::Error| Error::new(&codes::ANSWER, format!("the body broke off: {}", described(&error.without_url())));
+    let broke =
+        |error: reqwest::Error| Error::new(&codes::ANSWER, format!("the body broke off: {}", described(&error.without_url())));
     stream::try_unfold(incoming, move |mut incoming| async move {
         loop {
             let frame = futures::future::poll_fn(|context| std::pin::Pin::new(&mut incoming).poll_frame(context)).await;
