@@ -10,7 +10,10 @@
 //!
 //! [`StoreConfig`] is how every program says which store it means.
 
-#[cfg_attr(not(any(feature = "fs", feature = "nfs", feature = "s3", feature = "swift")), allow(unreachable_code, unused_variables, reason = "without a store none can be configured"))]
+#[cfg_attr(
+    not(any(feature = "fs", feature = "nfs", feature = "s3", feature = "swift")),
+    allow(unreachable_code, unused_variables, reason = "without a store none can be configured")
+)]
 mod config;
 #[cfg(feature = "fs")]
 pub mod fs;

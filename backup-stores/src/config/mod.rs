@@ -230,4 +230,3 @@ impl<'de> Visitor<'de> for Block {
         }
     }
 }
-
