@@ -15,6 +15,8 @@
     allow(unreachable_code, unused_variables, reason = "without a store none can be configured")
 )]
 mod config;
+#[cfg(any(feature = "fs", feature = "nfs"))]
+mod files;
 #[cfg(feature = "fs")]
 pub mod fs;
 #[cfg(feature = "nfs")]
