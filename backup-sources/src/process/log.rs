@@ -90,11 +90,14 @@ impl Log {
     /// Reads `from` to its end.
     pub(crate) async fn fill(self, mut from: impl AsyncRead + Unpin) {
         let mut strainer = Strainer::new(self.secrets.clone(), self.limits.line);
-        let mut buffer = vec![0; READ];
+        let (mut buffer, mut clean) = (vec![0; READ], Vec::new());
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
-            strainer.push(buffer.get(..count).unwrap_or_default(), |clean| self.keep(clean));
+            strainer.push(buffer.get(..count).unwrap_or_default(), &mut clean);
+            self.keep(&clean);
+            clean.clear();
         }
-        strainer.end(|clean| self.keep(clean));
+        strainer.end(&mut clean);
+        self.keep(&clean);
     }
 
     fn keep(&self, data: &[u8]) {

@@ -46,8 +46,8 @@ impl Strainer {
         Self { secrets, held: Vec::new(), line_limit, line: 0, line_cut: 0 }
     }
 
-    /// Takes what was read, and hands on what is certain by now.
-    pub(super) fn push(&mut self, data: &[u8], mut to: impl FnMut(&[u8])) {
+    /// Takes what was read, and appends what is certain by now to `out`.
+    pub(super) fn push(&mut self, data: &[u8], out: &mut Vec<u8>) {
         let mut joined = std::mem::take(&mut self.held);
         let text = if joined.is_empty() {
             data
@@ -55,22 +55,19 @@ impl Strainer {
             joined.extend_from_slice(data);
             &joined
         };
-        let keep = self.strike(text, false, &mut to);
+        let keep = self.strike(text, false, out);
         self.held = text.get(text.len() - keep..).unwrap_or_default().to_vec();
     }
 
-    /// Hands on what was held back.
-    pub(super) fn end(&mut self, mut to: impl FnMut(&[u8])) {
+    /// Appends what was held back.
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);
-        self.strike(&held, true, &mut to);
-        if self.line_cut > 0 {
-            to(note_of_line(self.line_cut).as_bytes());
-            self.line_cut = 0;
-        }
+        self.strike(&held, true, out);
+        self.note(out);
     }
 
     /// Hands on `text` without its secrets, and says how many bytes of its end may start another.
-    fn strike(&mut self, text: &[u8], last: bool, to: &mut impl FnMut(&[u8])) -> usize {
+    fn strike(&mut self, text: &[u8], last: bool, out: &mut Vec<u8>) -> usize {
         let secrets = self.secrets.clone();
         let mut rest = text;
         loop {
@@ -80,43 +77,46 @@ impl Strainer {
             });
             // The earliest, and of those the longest, which comes first.
             let Some((at, len)) = found.reduce(|best, other| if other.0 < best.0 { other } else { best }) else { break };
-            self.lines(rest.get(..at).unwrap_or_default(), to);
-            self.lines(STRUCK, to);
+            self.lines(rest.get(..at).unwrap_or_default(), out);
+            self.lines(STRUCK, out);
             rest = rest.get(at + len..).unwrap_or_default();
         }
         let keep = if last { 0 } else { secrets.0.iter().map(|secret| start_of(secret, rest)).max().unwrap_or(0) };
-        self.lines(rest.get(..rest.len() - keep).unwrap_or_default(), to);
+        self.lines(rest.get(..rest.len() - keep).unwrap_or_default(), out);
         keep
     }
 
-    fn lines(&mut self, text: &[u8], to: &mut impl FnMut(&[u8])) {
+    fn lines(&mut self, text: &[u8], out: &mut Vec<u8>) {
         let mut rest = text;
-        while !rest.is_empty() {
-            let (line, after) = match memchr::memchr(b'\n', rest) {
-                Some(at) => (rest.get(..at).unwrap_or_default(), rest.get(at..).unwrap_or_default()),
-                None => (rest, &[][..]),
-            };
-            let (kept, cut) = line.split_at(line.len().min(self.line_limit.saturating_sub(self.line)));
-            if !kept.is_empty() {
-                to(kept);
-            }
-            self.line += kept.len();
-            self.line_cut = self.line_cut.saturating_add(cut.len() as u64);
-            if let Some((newline, after)) = after.split_at_checked(1) {
-                if self.line_cut > 0 {
-                    to(note_of_line(self.line_cut).as_bytes());
-                }
-                to(newline);
-                (self.line, self.line_cut, rest) = (0, 0, after);
+        while let Some(at) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(at + 1);
+            if self.line + at <= self.line_limit && self.line_cut == 0 {
+                // Most lines.
+                out.extend_from_slice(line);
             } else {
-                break;
+                self.part(line.get(..at).unwrap_or_default(), out);
+                self.note(out);
+                out.push(b'\n');
             }
+            (self.line, rest) = (0, after);
+        }
+        self.part(rest, out);
+    }
+
+    /// A piece of a line.
+    fn part(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        let (kept, cut) = piece.split_at(piece.len().min(self.line_limit.saturating_sub(self.line)));
+        out.extend_from_slice(kept);
+        self.line += kept.len();
+        self.line_cut = self.line_cut.saturating_add(cut.len() as u64);
+    }
+
+    fn note(&mut self, out: &mut Vec<u8>) {
+        if self.line_cut > 0 {
+            out.extend_from_slice(format!(" [{} bytes of this line cut out]", self.line_cut).as_bytes());
+            self.line_cut = 0;
         }
     }
-}
-
-fn note_of_line(cut: u64) -> String {
-    format!(" [{cut} bytes of this line cut out]")
 }
 
 /// How many bytes at the end of `text` are the start of `secret`.
@@ -135,9 +135,9 @@ mod tests {
         let mut strainer = Strainer::new(Secrets::new(&secrets), line);
         let mut out = Vec::new();
         for piece in pieces {
-            strainer.push(piece, |clean| out.extend_from_slice(clean));
+            strainer.push(piece, &mut out);
         }
-        strainer.end(|clean| out.extend_from_slice(clean));
+        strainer.end(&mut out);
         String::from_utf8(out).unwrap()
     }
 

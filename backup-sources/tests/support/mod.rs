@@ -12,6 +12,8 @@
 pub mod etcd;
 #[cfg(feature = "etcd")]
 pub mod proxy;
+#[cfg(feature = "script")]
+pub mod scripts;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
