@@ -47,3 +47,72 @@ pub(super) async fn open(mut gate: ChildStdin, feed: bool) -> Option<ChildStdin>
     let _ = gate.flush().await;
     feed.then_some(gate)
 }
+
+#[cfg(all(test, feature = "script"))]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use backup_core::event::TracingObserver;
+    use backup_core::{Environment, JobContext};
+    use tokio::io::AsyncWriteExt;
+
+    use crate::process::{End, Group, Launch, Log, LogLimits, Logs, Secrets};
+
+    fn start(cx: &JobContext, argv: &[&str], feed: bool) -> (Group, Logs) {
+        let log = || Log::new(Secrets::default(), LogLimits::default());
+        let logs = Logs { out: log(), err: log() };
+        let launch = Launch {
+            argv: &argv.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>(),
+            environment: &BTreeMap::new(),
+            directory: None,
+            feed,
+            collect: false,
+            gated: true,
+            grace: Duration::from_secs(1),
+            logs: logs.clone(),
+        };
+        (Group::start(cx, &launch).unwrap(), logs)
+    }
+
+    fn cx() -> JobContext {
+        JobContext::new(Environment::default(), Arc::new(TracingObserver))
+    }
+
+    #[tokio::test]
+    async fn a_program_whose_gate_is_never_opened_does_nothing() {
+        let (mut group, logs) = start(&cx(), &["echo", "it began"], false);
+        // As when this process dies.
+        group.gate = None;
+        assert_eq!(group.end(&cx(), Duration::from_secs(10)).await.unwrap(), End::Code(125));
+        assert_eq!((logs.out.text(), logs.err.text()), (None, None));
+    }
+
+    #[tokio::test]
+    async fn behind_the_gate_a_program_is_the_process_that_was_noted_and_has_nothing_of_the_shell() {
+        let (mut group, logs) = start(&cx(), &["sh", "-c", "echo $$; env; cat"], false);
+        let noted = serde_json::to_value(group.id().unwrap()).unwrap()["leader"].to_string();
+        group.release().await;
+        assert_eq!(group.end(&cx(), Duration::from_secs(10)).await.unwrap(), End::Code(0));
+        let text = logs.out.text().unwrap();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some(noted.as_str()));
+        // `PWD` is the inner shell's.
+        let names = lines.map(|line| line.split('=').next().unwrap());
+        let foreign: Vec<_> =
+            names.filter(|name| !["PATH", "HOME", "LANG", "TMPDIR", "PWD", "_", "SHLVL"].contains(name)).collect();
+        assert_eq!(foreign, Vec::<&str>::new());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_fed_gets_every_byte_after_the_gate() {
+        let (mut group, logs) = start(&cx(), &["cat"], true);
+        group.release().await;
+        let mut stdin = group.take_stdin().unwrap();
+        stdin.write_all(b"\nfirst\n").await.unwrap();
+        drop(stdin);
+        assert_eq!(group.end(&cx(), Duration::from_secs(10)).await.unwrap(), End::Code(0));
+        assert_eq!(logs.out.text().as_deref(), Some("\nfirst\n"));
+    }
+}

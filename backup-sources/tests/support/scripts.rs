@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backup_core::{JobContext, Result, Summary};
-use backup_sources::script::{Operation, Stage, StagedConfig, StagedSource, Watch};
+use backup_sources::script::{Operation, Plan, Request, Stage, StagedConfig, StagedSource, Watch};
 use tempfile::TempDir;
 
 use super::RecordingSink;
@@ -13,13 +13,15 @@ use super::RecordingSink;
 pub const DATA: &[u8] = b"the data of the database\n";
 
 pub struct Scripts {
-    pub directory: TempDir,
+    directory: PathBuf,
+    _owned: Option<TempDir>,
     pub watch: Watch,
 }
 
 impl Scripts {
     pub fn new() -> Self {
-        let scripts = Self { directory: tempfile::tempdir().unwrap(), watch: Watch::new() };
+        let owned = tempfile::tempdir().unwrap();
+        let scripts = Self { directory: owned.path().to_owned(), _owned: Some(owned), watch: Watch::new() };
         std::fs::create_dir(scripts.path("scripts")).unwrap();
         for stage in [Operation::Backup, Operation::Restore].into_iter().flat_map(Stage::of) {
             scripts.put(*stage, "");
@@ -29,8 +31,30 @@ impl Scripts {
         scripts
     }
 
+    /// Those that another process made.
+    pub fn at(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), _owned: None, watch: Watch::new() }
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.directory.join(name)
+    }
+
+    /// The plan of a job that runs them, as a caller makes it that does not go through the source.
+    pub fn plan(&self, id: &str, operation: Operation) -> Plan {
+        let mut request = Request::new(id, "localhost", "someone", "pass-word".into(), "app", "name");
+        for name in ["ROOT", "JOBS"] {
+            let value = if name == "ROOT" { self.directory.clone() } else { self.path("jobs") };
+            request.parameters.insert(name, value.to_str().unwrap(), &[]).unwrap();
+        }
+        let mut plan = request.plan(operation, &self.path("scripts"));
+        plan.state_directory = Some(self.path("state"));
+        plan.grace = Duration::from_millis(300);
+        plan
     }
 
     /// Writes the script of a stage. It says that it ran, and then does `body`.
@@ -50,7 +74,7 @@ impl Scripts {
         config.username = "someone".into();
         config.password = "pass-word".into();
         config.grace = Duration::from_millis(300);
-        config.parameters.insert("ROOT".into(), self.directory.path().to_str().unwrap().into());
+        config.parameters.insert("ROOT".into(), self.directory.to_str().unwrap().into());
         config.parameters.insert("JOBS".into(), self.path("jobs").to_str().unwrap().into());
         config
     }
@@ -78,7 +102,7 @@ impl Scripts {
 
     /// The processes that were told of this directory and still run.
     pub fn processes(&self) -> Vec<String> {
-        let directory = self.directory.path().to_str().unwrap();
+        let directory = self.directory.to_str().unwrap();
         let of = |entry: std::fs::DirEntry| {
             let told = ["cmdline", "environ"].iter().any(|what| {
                 std::fs::read(entry.path().join(what)).is_ok_and(|text| String::from_utf8_lossy(&text).contains(directory))
