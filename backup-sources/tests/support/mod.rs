@@ -10,6 +10,8 @@
 
 #[cfg(feature = "etcd")]
 pub mod etcd;
+#[cfg(feature = "script")]
+pub mod postgres;
 #[cfg(feature = "etcd")]
 pub mod proxy;
 #[cfg(feature = "script")]
