@@ -4,12 +4,18 @@
 
 mod support;
 
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use backup_core::{RestoreTarget, Source};
-use backup_sources::script::{Operation, ScriptConfig, ScriptSource, Stage, StageOutcome, Watch, interrupted, recover, run};
+use backup_core::source::ArtifactStream;
+use backup_core::{ArtifactName, BackupReader, Bytes, JobContext, Manifest, RestoreTarget, Result, Source};
+use backup_sources::script::{
+    Main, Operation, ScriptConfig, ScriptSource, Stage, StageOutcome, Watch, Work, interrupted, recover, run,
+};
+use futures::StreamExt;
 use support::scripts::{DATA, Scripts, entries, until};
 use support::{MemoryReader, RecordingSink, context};
 
@@ -60,21 +66,60 @@ fn helper() {
                 std::future::pending::<()>().await;
                 drop(ended);
             }
+            "feed" => {
+                let root = scripts.directory().to_str().unwrap();
+                // Half of it comes, then nothing more.
+                let stuck = futures::stream::iter([Ok(Bytes::from_static(DATA))]).chain(futures::stream::pending()).boxed();
+                let reader = StuckReader(MemoryReader::of("output", DATA), Mutex::new(Some(stuck)));
+                let mut config = ScriptConfig::new(["true"]);
+                config.restore_command = Some(["sh", "-c", FEED, root].map(str::to_owned).to_vec());
+                drop(ScriptSource::new(config).unwrap().restore(&context(), &reader, &RestoreTarget::default()).await);
+            }
             "hooks" => drop(hooked(&scripts).capture(&context(), &RecordingSink::default()).await),
             other => unreachable!("{other}"),
         }
     });
 }
 
+/// What it is fed is good only when its input ends.
+const FEED: &str = r#"touch "$0/reached"; cat > "$0/part"; mv "$0/part" "$0/whole""#;
+
+/// A backup whose stream gets stuck.
+struct StuckReader(MemoryReader, Mutex<Option<ArtifactStream>>);
+
+#[backup_core::async_trait]
+impl BackupReader for StuckReader {
+    fn manifest(&self) -> &Manifest {
+        self.0.manifest()
+    }
+
+    fn artifacts(&self) -> Vec<ArtifactName> {
+        self.0.artifacts()
+    }
+
+    async fn open(&self, _cx: &JobContext, _name: &ArtifactName) -> Result<ArtifactStream> {
+        Ok(self.1.lock().unwrap().take().unwrap())
+    }
+
+    async fn open_stored(&self, cx: &JobContext, name: &ArtifactName, _range: Option<Range<u64>>) -> Result<ArtifactStream> {
+        self.open(cx, name).await
+    }
+}
+
+#[tokio::test]
+async fn a_fed_command_never_takes_the_death_of_its_feeder_for_the_end() {
+    let scripts = Scripts::new();
+    killed(&scripts, "feed").await;
+    // Without any recovery: there is no record of a job without hooks.
+    until("the death of the command", || scripts.processes().is_empty()).await;
+    assert!(!scripts.path("whole").exists(), "the command took the cut for the end");
+}
+
 struct Nothing;
 
 #[backup_core::async_trait]
-impl backup_sources::script::Work for Nothing {
-    async fn work(
-        &mut self,
-        cx: &backup_core::JobContext,
-        main: &mut backup_sources::script::Main<'_, '_>,
-    ) -> backup_core::Result<()> {
+impl Work for Nothing {
+    async fn work(&mut self, cx: &JobContext, main: &mut Main<'_, '_>) -> Result<()> {
         main.script(cx).await
     }
 }

@@ -132,6 +132,8 @@ pub(crate) struct Group {
     end: Option<End>,
     reaped: bool,
     gate: Option<ChildStdin>,
+    /// Kept to the end: what is written into a pipe that nobody has open is lost.
+    guard: Option<gate::Guard>,
     feed: bool,
     logs: Logs,
     readers: Vec<JoinHandle<()>>,
@@ -146,12 +148,12 @@ impl Group {
         let not_started =
             |error: io::Error| Error::new(&codes::NOT_STARTED, format!("{program:?} could not be started")).with_source(error);
         let pipe = |wanted: bool| if wanted { Stdio::piped() } else { Stdio::null() };
-        let mut command = if launch.gated {
+        let (mut command, guard) = if launch.gated {
             gate::command(launch.argv, launch.feed, launch.directory).map_err(not_started)?
         } else {
             let mut command = Command::new(program);
             command.args(launch.argv.get(1..).unwrap_or_default());
-            command
+            (command, None)
         };
         command.env_clear().process_group(0).kill_on_drop(true);
         command.stdin(pipe(launch.feed || launch.gated)).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -183,6 +185,7 @@ impl Group {
         Ok(Self {
             program: program.clone(),
             gate: if launch.gated { child.stdin.take() } else { None },
+            guard,
             child,
             leader,
             exited: Some(tokio::task::spawn_blocking(move || wait_unreaped(leader))),
@@ -202,6 +205,13 @@ impl Group {
         if let Some(gate) = self.gate.take() {
             self.child.stdin = gate::open(gate, self.feed).await;
         }
+    }
+
+    /// Says that a gated program was fed all that it should be: only then the end of its input reaches it, once the pipe is closed.
+    #[cfg(feature = "script")]
+    pub(crate) fn vouch(&mut self) -> Result<()> {
+        let vouched = self.guard.as_mut().map_or(Ok(()), gate::Guard::vouch);
+        vouched.map_err(|error| self.error(&codes::FAILED, "could not be told the end of its input").with_source(error))
     }
 
     /// Who the group is, for somebody who comes after this process.

@@ -118,6 +118,8 @@ impl<'a> Job<'a> {
         let program = self.plan.programs.get(&stage);
         let argv = program.map_or_else(|| Ok(Vec::new()), |program| program.argv(stage))?;
         self.note(stage, &Entry::Starting { stage, at: cx.clock().now() }).await?;
+        // A fed program must not take the death of this process for the end of its input: behind the gate it does not.
+        let gated = self.record.is_some() || pipes.feed;
         let mut group = Group::start(
             cx,
             &Launch {
@@ -126,7 +128,7 @@ impl<'a> Job<'a> {
                 directory: self.plan.working_directory.as_deref(),
                 feed: pipes.feed,
                 collect: pipes.collect,
-                gated: self.record.is_some(),
+                gated,
                 grace: self.plan.grace,
                 logs,
             },
@@ -135,8 +137,8 @@ impl<'a> Job<'a> {
             // Without /proc nobody can find it again, and the lock is given back all the same.
             let id = group.id().inspect_err(|error| tracing::warn!(%stage, %error, "the process group of a stage is not known"));
             self.note(stage, &Entry::Started { stage, group: id.ok() }).await?;
-            group.release().await;
         }
+        group.release().await;
         Ok(group)
     }
 

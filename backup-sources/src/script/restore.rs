@@ -112,7 +112,10 @@ impl Work for Feeding {
         let mut group = main.begin(cx, Pipes { feed: true, collect: false }).await?;
         let mut stdin = group.take_stdin()?;
         let limited = main.limited(cx);
-        let fed = hand_over(&limited, &mut group, stream, &mut stdin).await;
+        let mut fed = hand_over(&limited, &mut group, stream, &mut stdin).await;
+        if fed.is_ok() {
+            fed = group.vouch().and(fed);
+        }
         if fed.is_err() {
             // The pipe stays open until the group is dead: no member may take the cut for the end.
             group.kill().await;
