@@ -26,6 +26,7 @@ has_protos() {
     done
     return 1
 }
+has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || has initdb; }
 has_venv() { python3 -c 'import venv, ensurepip'; }
 
 case $purpose in
@@ -48,6 +49,8 @@ test)
     need etcd-client has etcdctl
     need procps test -x /bin/kill
     need bsdutils has script
+    need postgresql has_postgres
+    need postgresql-client has pg_dump
     ;;
 demo) ;;
 *)
