@@ -20,3 +20,4 @@ mod store;
 pub use http::HttpConfig;
 pub use main::main;
 pub use plan::{Dialect, Plan};
+pub(crate) use signals::Signals;
