@@ -5,11 +5,17 @@
 
 mod etcd_backup;
 mod etcd_sidecar;
+#[cfg(feature = "nfs")]
+mod nfs;
 mod place;
 
 #[path = "../../../backup-sources/tests/support/etcd.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
 mod etcd;
+#[cfg(feature = "nfs")]
+#[path = "../../../backup-stores/tests/support/ganesha.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the stores; each uses a part")]
+mod ganesha;
 #[path = "../common/http.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod http;
