@@ -9,8 +9,8 @@ use futures::FutureExt;
 use crate::bench::{Bench, ROOT, collect, context, data, impatient, key, open};
 use crate::ganesha::wanted;
 use crate::rpc_proxy::{
-    BAD_COOKIE, COMMIT, CREATE, GETATTR, Gate, Harm, JUKEBOX, LINK, LOOKUP, MKDIR, NOTSUPP, READ, READDIRPLUS, REMOVE, RENAME, STALE,
-    WRITE,
+    BAD_COOKIE, COMMIT, CREATE, GETATTR, Gate, Harm, JUKEBOX, LINK, LOOKUP, MKDIR, NOTSUPP, READ, READDIRPLUS, REMOVE, RENAME,
+    STALE, WRITE,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,7 +24,8 @@ async fn another_client_reads_the_same_bytes_and_we_read_what_it_wrote() {
     assert_eq!(std::fs::read(bench.on_disk("v1/3.5.1+h2_00 x.db")).unwrap(), bytes);
     let dir = tempfile::tempdir().unwrap();
     let nfs_cp = |from: &str, to: &str| {
-        let output = Command::new("nfs-cp").args([from, to]).env_clear().env("PATH", std::env::var("PATH").unwrap()).output().unwrap();
+        let output =
+            Command::new("nfs-cp").args([from, to]).env_clear().env("PATH", std::env::var("PATH").unwrap()).output().unwrap();
         assert!(output.status.success(), "nfs-cp {from} {to}: {output:?}");
     };
     let (fetched, stored) = (dir.path().join("fetched"), dir.path().join("stored"));
