@@ -41,7 +41,7 @@ impl HttpOptions {
             .http1_only()
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(15))
-            .pool_max_idle_per_host(limits.parallel)
+            .pool_max_idle_per_host(limits.parallel.max(1))
             // Shorter than what servers and balancers grant, so that a call seldom meets a connection that is just being closed.
             .pool_idle_timeout(Duration::from_secs(20));
         #[cfg(target_os = "linux")]
