@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use backup_core::error::codes as core_codes;
-use backup_core::{Error, JobContext, Result};
+use backup_core::{Effect, Error, JobContext, Result, Retry};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response};
@@ -43,7 +43,7 @@ impl Http {
     /// asked for again.
     ///
     /// # Errors
-    /// As [`Http::open`], and `remote.answer` for a longer or broken answer; `job.stalled`.
+    /// As [`Http::open`], and `remote.answer` for a broken answer, or for a longer one, which is not asked for again; `job.stalled`.
     ///
     /// # Cancel safety
     /// As [`Http::open`].
@@ -58,12 +58,17 @@ impl Http {
             let (parts, body) = response.into_parts();
             match body.unpaced(limit).await {
                 Ok(bytes) => Attempt::Ended(Ok(Response::from_parts(parts, bytes))),
+                // The answer is there, and would be no shorter another time.
+                Err(error) if error.retry() == Retry::Never && call.changes => {
+                    Attempt::Ended(Err(error.with_effect(Effect::Unknown)))
+                }
+                Err(error) if error.retry() == Retry::Never => Attempt::Ended(Err(error)),
                 Err(error) => Attempt::Failed(Failure::sent(error)),
             }
         };
         let response = self.call(cx, call, request, read).await?;
-        // Only now, for a wait would have counted as the service's time.
-        self.calls().paced(cx, response.body().len() as u64).await?;
+        // Only now, for a wait would have counted as the service's time. Who is cancelled in it has the answer all the same.
+        let _ = self.calls().paced(cx, response.body().len() as u64).await;
         Ok(response)
     }
 

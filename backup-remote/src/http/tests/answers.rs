@@ -102,6 +102,10 @@ async fn an_answer_longer_than_the_limit_is_refused_and_nothing_is_decompressed(
     };
     assert_eq!(fetch(1000).await.unwrap().body().len(), 1000);
     assert_eq!(fetch(999).await.unwrap_err().code().name, "remote.answer");
+    assert_eq!(site.proxy.seen().len(), 2, "it would be no shorter another time");
+    let put = Call::changing("Put", Repeat::Always);
+    let error = site.http.fetch(&site.cx, &put, &site.request(Method::PUT, "/key", &[]), 4).await.unwrap_err();
+    assert_eq!((error.code().name, error.effect()), ("remote.answer", Effect::Unknown));
     site.proxy.requests(Which::next(), "", "", answered(Reply::status(200).header("content-encoding", "gzip").body("as it is")));
     assert_eq!(site.fetch("/3").await.unwrap().body(), "as it is");
 }

@@ -1,6 +1,8 @@
 //! What is sent.
 
-use backup_core::Digest;
+use std::sync::Arc;
+
+use backup_core::{Clock, Digest, JobContext};
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body::Body as _;
@@ -9,7 +11,7 @@ use super::site::Site;
 use crate::http::pieces::Pieces;
 use crate::http::unsettled;
 use crate::testkit::{Reply, RequestFault, Which};
-use crate::{Call, Repeat};
+use crate::{Call, CallLimits, CallObserver, CallRecord, Repeat};
 
 #[tokio::test]
 async fn a_request_has_its_length_its_headers_and_its_pieces_in_one_body() {
@@ -52,6 +54,25 @@ async fn an_answer_after_attempts_without_effect_is_settled() {
     site.proxy.requests(Which::next(), "PUT", "", RequestFault::Answer(Reply::status(429)));
     assert!(!unsettled(&site.put(Repeat::Always).await.unwrap()));
     assert_eq!(site.proxy.seen().len(), 2);
+}
+
+/// Cancels the job as soon as a call has ended.
+#[derive(Debug)]
+struct Cancel(JobContext);
+
+impl CallObserver for Cancel {
+    fn ended(&self, _: &CallRecord<'_>) {
+        self.0.cancel_token().cancel();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_there_is_not_lost_to_a_cancel_in_the_wait_for_its_bandwidth() {
+    let limits = CallLimits { bytes_per_second: Some(1), ..CallLimits::default() };
+    let site = Site::with(limits, |cx| Some(Arc::new(Cancel(cx.clone())))).await;
+    assert_eq!(site.put(Repeat::Always).await.unwrap().body(), "taken");
+    assert!(site.cx.check().is_err());
+    assert_eq!(site.clock.monotonic(), std::time::Duration::ZERO, "somebody waited");
 }
 
 #[tokio::test]

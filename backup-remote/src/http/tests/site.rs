@@ -11,7 +11,7 @@ use http::{Method, Request, Response};
 use crate::http::{Body, Http, HttpOptions};
 use crate::test_server::Server;
 use crate::testkit::FaultyProxy;
-use crate::{Call, CallLimits, Calls, Repeat};
+use crate::{Call, CallLimits, CallObserver, Calls, Repeat};
 
 pub(super) struct Site {
     pub(super) server: Server,
@@ -24,12 +24,18 @@ pub(super) struct Site {
 impl Site {
     /// Pauses between attempts pass by themselves; the time limit of attempts and the stall limit wait for the test.
     pub(super) async fn new() -> Self {
+        Self::with(CallLimits::default(), |_| None).await
+    }
+
+    /// With these limits, but three attempts, and an observer.
+    pub(super) async fn with(limits: CallLimits, observer: impl FnOnce(&JobContext) -> Option<Arc<dyn CallObserver>>) -> Self {
         let (server, proxy) = Server::proxied().await;
         let (environment, clock) = test_environment(1);
         clock.auto_advance_up_to(Duration::from_secs(25));
-        let calls = Calls::new("s3", CallLimits { attempts: 3, ..CallLimits::default() });
+        let cx = test_context(&environment);
+        let calls = Calls::observed("s3", CallLimits { attempts: 3, ..limits }, observer(&cx));
         let http = Http::new(calls, &HttpOptions::default()).unwrap();
-        Self { server, proxy, clock, cx: test_context(&environment), http }
+        Self { server, proxy, clock, cx, http }
     }
 
     pub(super) fn request(&self, method: Method, path: &str, body: &[&'static str]) -> Request<Vec<Bytes>> {
