@@ -11,9 +11,9 @@ use rustix::io::Errno;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::failed;
+use super::mount::Mount;
 use super::task;
 use super::tree::Tree;
-use super::mount::Mount;
 use crate::files::{Entries, is_silly, shown};
 
 /// How many objects are looked at in one go.

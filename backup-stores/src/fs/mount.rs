@@ -109,7 +109,8 @@ fn kind_of(table: &str, id: Id) -> Option<&str> {
 }
 
 fn unknown(path: &Path, errno: Errno) -> Error {
-    Error::new(&FS_NOT_MOUNTED, format!("nobody can say on what mount `{}` lies", path.display())).with_source(std::io::Error::from(errno))
+    Error::new(&FS_NOT_MOUNTED, format!("nobody can say on what mount `{}` lies", path.display()))
+        .with_source(std::io::Error::from(errno))
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ async fn another_client_reads_the_same_bytes_and_we_read_what_it_wrote() {
     assert_eq!(std::fs::read(bench.on_disk("v1/3.5.1+h2_00 x.db")).unwrap(), bytes);
     let dir = tempfile::tempdir().unwrap();
     let nfs_cp = |from: &str, to: &str| {
-        let output = Command::new("nfs-cp").args([from, to]).env_clear().env("PATH", std::env::var("PATH").unwrap()).output().unwrap();
+        let output =
+            Command::new("nfs-cp").args([from, to]).env_clear().env("PATH", std::env::var("PATH").unwrap()).output().unwrap();
         assert!(output.status.success(), "nfs-cp {from} {to}: {output:?}");
     };
     let (fetched, stored) = (dir.path().join("fetched"), dir.path().join("stored"));
@@ -117,6 +118,9 @@ async fn who_may_not_write_is_told_at_once_and_why() {
     let error = open(&squashed.config("root")).await.unwrap_err();
     assert_eq!((error.code(), error.effect()), (&codes::STORE_DENIED, Effect::None), "{error}");
     assert!(error.to_string().contains("all_squash"), "{error}");
+    let root_only = Ganesha::start();
+    let error = open(&root_only.config("root").user_and_group(12_345, 12_345)).await.unwrap_err();
+    assert_eq!((error.code(), error.effect()), (&codes::STORE_DENIED, Effect::None), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,8 +175,7 @@ async fn a_privileged_port_is_used_when_asked_for() {
     if !wanted() {
         return;
     }
-    // The server's own word for `secure`.
-    let server = Ganesha::with(Setup { more: String::new(), ..Setup::default() });
+    let server = Ganesha::start();
     let mut config = server.config(ROOT);
     config.privileged_port = true;
     let store = open(&config).await.unwrap();
