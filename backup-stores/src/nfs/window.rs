@@ -160,10 +160,11 @@ async fn commit(place: Place, mut segment: Segment) -> Result<()> {
     for repetition in 0..REPETITIONS {
         match segment.all().await? {
             Written::Stable => return Ok(()),
-            Written::Unstable(verifier) if place.commit(start, segment.bytes).await? == verifier => {
-                if place.tree.session.breaks() == segment.breaks || repetition >= DISTRUST {
-                    return Ok(());
-                }
+            Written::Unstable(verifier)
+                if place.commit(start, segment.bytes).await? == verifier
+                    && (place.tree.session.breaks() == segment.breaks || repetition >= DISTRUST) =>
+            {
+                return Ok(());
             }
             _ => {}
         }

@@ -119,7 +119,7 @@ async fn a_stale_handle_is_looked_up_again() {
         bench.proxy.once(procedure, Harm::Status(STALE));
         bench.write(&name, &bytes).await.unwrap_or_else(|error| panic!("procedure {procedure}: {error}"));
         assert_eq!(bench.read(&name).await.unwrap(), bytes, "procedure {procedure}");
-        assert_eq!(bench.names().await, [name.clone()]);
+        assert_eq!(bench.names().await, std::slice::from_ref(&name));
         bench.proxy.once(procedure, Harm::Status(STALE));
         assert_eq!(bench.delete(&name).await.deleted.len(), 1, "procedure {procedure}");
         assert_eq!(bench.unfinished(), 0, "procedure {procedure}");
