@@ -14,4 +14,4 @@ pub mod http;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
-pub use calls::{Attempt, Call, CallLimits, CallObserver, CallRecord, Calls, Failure, Repeat};
+pub use calls::{Attempt, ByteStream, Call, CallLimits, CallObserver, CallRecord, Calls, Failure, Repeat};

@@ -23,7 +23,7 @@ async fn without_rules_everything_passes_on_one_connection_and_is_counted() {
     client.send("HEAD /100 HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(client.until("\r\n\r\n").await.contains("content-length: 100"));
     client.send(&get("/chunked/10")).await;
-    let answer = client.to_end().await;
+    let answer = client.rest().await;
     assert!(matches!(&answer, Ended::Closed(_)) && answer.body().contains("5\r\naaaaa\r\n"), "{answer:?}");
 
     let seen = proxy.seen();
@@ -62,7 +62,7 @@ async fn an_early_answer_comes_before_the_body_and_ends_the_connection() {
     proxy.requests(Which::next(), "PUT", "", RequestFault::Answer(Reply::status(503).early()));
     let mut client = Client::connect(&proxy).await;
     client.send("PUT /key HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nonly the start").await;
-    let Ended::Closed(answer) = client.to_end().await else { panic!("the connection was reset") };
+    let Ended::Closed(answer) = client.rest().await else { panic!("the connection was reset") };
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(server.got().is_empty());
 }
@@ -165,7 +165,7 @@ async fn what_is_held_passes_when_the_gate_opens_and_not_before() {
         let mut client = Client::connect(&proxy).await;
         async move {
             client.send(&get("/10")).await;
-            client.to_end().await
+            client.rest().await
         }
     });
     gate.reached().await;
@@ -181,7 +181,7 @@ async fn what_is_held_passes_when_the_gate_opens_and_not_before() {
     client.until("\r\n\r\naaaa").await;
     gate.reached().await;
     gate.open();
-    assert_eq!(client.to_end().await, Ended::Closed("aaaaaa".to_owned()));
+    assert_eq!(client.rest().await, Ended::Closed("aaaaaa".to_owned()));
 }
 
 #[tokio::test]

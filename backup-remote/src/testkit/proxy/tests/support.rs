@@ -94,7 +94,7 @@ impl Client {
         text
     }
 
-    pub(super) async fn to_end(mut self) -> Ended {
+    pub(super) async fn rest(mut self) -> Ended {
         let mut bytes = Vec::new();
         let end = self.0.read_to_end(&mut bytes).await;
         let text = String::from_utf8(bytes).unwrap();
@@ -111,7 +111,7 @@ impl Client {
     pub(super) async fn once(proxy: &FaultyProxy, request: &str) -> Ended {
         let mut client = Self::connect(proxy).await;
         client.send(request).await;
-        client.to_end().await
+        client.rest().await
     }
 }
 

@@ -28,7 +28,7 @@ async fn a_proxy_that_is_down_refuses_and_ends_what_was_open_and_comes_back_on_i
     open.until("taken").await;
     proxy.down().await;
     assert_eq!(TcpStream::connect(proxy.address()).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
-    assert_eq!(open.to_end().await, Ended::Closed(String::new()));
+    assert_eq!(open.rest().await, Ended::Closed(String::new()));
     proxy.down().await;
     proxy.up().await;
     assert_eq!(Client::once(&proxy, &get("/3")).await.body(), "aaa");
@@ -40,7 +40,7 @@ async fn a_server_that_is_not_there_looks_like_a_reset() {
     for proxy in [FaultyProxy::http(&format!("127.0.0.1:{port}")).await, FaultyProxy::tcp(&format!("127.0.0.1:{port}")).await] {
         let mut client = Client::connect(&proxy).await;
         client.send(&get("/3")).await;
-        assert_eq!(client.to_end().await, Ended::Reset(String::new()));
+        assert_eq!(client.rest().await, Ended::Reset(String::new()));
     }
 }
 
@@ -67,7 +67,7 @@ async fn bytes_are_cut_flipped_and_held_in_the_direction_asked_for() {
     client.until("HTTP/1.1").await;
     gate.reached().await;
     gate.open();
-    assert!(matches!(client.to_end().await, Ended::Closed(rest) if rest.ends_with("aaaaaaaaaa")));
+    assert!(matches!(client.rest().await, Ended::Closed(rest) if rest.ends_with("aaaaaaaaaa")));
 }
 
 #[tokio::test]
