@@ -64,7 +64,7 @@ pub struct S3Config {
     /// The size of the biggest object, in bytes. All parts of all objects are then of one size, as some servers want them.
     #[serde(default)]
     pub max_object_size: Option<u64>,
-    /// For experts: the bytes of a part, at least 5 MiB. A writer holds three of them.
+    /// For experts: the bytes of a part. S3 itself wants 5 MiB at least. A writer holds three parts.
     #[serde(default)]
     pub part_size: Option<u64>,
     /// How requests are limited.

@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use backup_core::error::codes as core_codes;
-use backup_core::{Bytes, Error, JobContext, Result};
-use backup_remote::http::{Body, Http};
-use backup_remote::{Call, Repeat};
+use backup_core::{Bytes, Effect, Error, JobContext, Result};
+use backup_remote::http::{Body, Http, unsettled};
+use backup_remote::{Call, Calls, Repeat};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use percent_encoding::utf8_percent_encode;
 use reqsign_aws_v4::Credential;
@@ -147,7 +147,10 @@ impl Wire {
                 tracing::debug!(operation, code = refusal.code, "signing anew");
                 continue;
             }
-            return Err(self.named(operation, refusal.error(answer.status(), answer.headers())));
+            let error = refusal.error(answer.status(), answer.headers());
+            // The answer may be about what an attempt before it did.
+            let error = if call.changes && unsettled(&answer) { error.with_effect(Effect::Unknown) } else { error };
+            return Err(self.named(operation, error));
         }
     }
 
@@ -171,6 +174,10 @@ impl Wire {
     /// An error that says whom it comes from, as the errors of every call do.
     pub(super) fn named(&self, operation: &'static str, error: Error) -> Error {
         error.context(format!("{} {operation}", self.http.calls().service()))
+    }
+
+    pub(super) fn calls(&self) -> &Calls {
+        self.http.calls()
     }
 
     fn call(&self, operation: &'static str, request: &Request<Vec<Bytes>>) -> Call {
