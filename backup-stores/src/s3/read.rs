@@ -32,7 +32,9 @@ pub(super) async fn read(bucket: &Arc<Bucket>, cx: &JobContext, key: &ObjectKey,
     let (meta, first) = match open(bucket, cx, key, wanted, None).await {
         Ok(opened) => opened,
         // Behind the end, or right at it.
-        Err(error) if error.code() == &core_codes::INPUT_INVALID => return nothing(key, bucket.stat(cx, key).await?.meta, &range),
+        Err(error) if error.code() == &core_codes::INPUT_INVALID => {
+            return nothing(key, bucket.stat(cx, key).await?.meta, &range);
+        }
         Err(error) => return Err(error),
     };
     let range = range.start..range.end.min(meta.size);
