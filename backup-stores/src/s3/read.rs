@@ -44,9 +44,15 @@ pub(super) async fn read(bucket: &Arc<Bucket>, cx: &JobContext, key: &ObjectKey,
         async move {
             let rest = BytesRange::new(left.start, Some(left.end - left.start));
             let opened = open(&bucket, &cx, &key, rest, etag.as_deref()).await;
-            opened.map(|(_, body)| body).map_err(|error| match error.code() == &core_codes::STORE_EXISTS {
-                true => Error::new(&core_codes::STORE_IO, format!("`{key}` was replaced while it was read")),
-                false => error,
+            opened.map(|(_, body)| body).map_err(|error| match error.code() {
+                code if code == &core_codes::STORE_EXISTS => {
+                    Error::new(&core_codes::STORE_IO, format!("`{key}` was replaced while it was read"))
+                }
+                code if code == &core_codes::INPUT_INVALID => {
+                    let text = format!("`{key}` has fewer bytes than the server first said");
+                    Error::new(&backup_remote::codes::ANSWER, text)
+                }
+                _ => error,
             })
         }
     };

@@ -72,16 +72,20 @@ async fn one_fault_is_mended_by_another_attempt() {
     ];
     for (n, fault) in faults.into_iter().enumerate() {
         for operation in OPERATIONS {
-            // An answer to HEAD has no body that could say why.
-            if operation == "head"
-                && matches!(&fault, RequestFault::Answer(reply) if format!("{reply:?}").contains("status: 400"))
-            {
+            // An answer to HEAD, which is the first request of a delete, has no body that could say why.
+            let says_why = matches!(&fault, RequestFault::Answer(reply) if format!("{reply:?}").contains("status: 400"));
+            if says_why && ["head", "delete"].contains(&operation) {
                 continue;
             }
             victim(&bench, &*store, n).await;
             bench.proxy.requests(Which::next(), "", "", fault.clone());
             let done = operate(&bench.cx, &*store, operation, n).await;
             bench.proxy.clear();
+            if operation == "read" && matches!(fault, RequestFault::WrongLength(_)) {
+                // The first answer promised bytes that no other one has.
+                assert_eq!(done.unwrap_err().code().name, "remote.answer");
+                continue;
+            }
             assert!(done.is_ok(), "{operation} after one {fault:?}: {}", done.unwrap_err());
         }
     }
