@@ -9,13 +9,22 @@ use backup_core::{Error, JobContext, Result, async_trait};
 use backup_http::backup_agent::{BackupFile, Cause, Ending, Failure, JobRequest, Operation, Progress, Run};
 use backup_sources::script::{self, Ended, Interrupted, JobDirectory, Main, Plan, Program, Request, Stage, Watch, Work};
 
+use backup_stores::OpenOptions;
+
 use super::config::Config;
 use super::{download, failures, place, upload};
+
+/// How stores are opened, and what all transfers may hold.
+#[derive(Debug, Clone)]
+pub(super) struct Stores {
+    pub(super) options: OpenOptions,
+    pub(super) memory: MemoryBudget,
+}
 
 /// A job that was accepted.
 pub(super) struct ScriptJob {
     config: Arc<Config>,
-    memory: MemoryBudget,
+    stores: Stores,
     plan: Plan,
     request: JobRequest,
     watch: Watch,
@@ -27,8 +36,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ScriptJob {
-    pub(super) fn new(config: Arc<Config>, memory: MemoryBudget, plan: Plan, request: JobRequest) -> Self {
-        Self { config, memory, plan, request, watch: Watch::new(), ended: Mutex::default() }
+    pub(super) fn new(config: Arc<Config>, stores: Stores, plan: Plan, request: JobRequest) -> Self {
+        Self { config, stores, plan, request, watch: Watch::new(), ended: Mutex::default() }
     }
 
     /// The plan with the name that a backup made now has.
@@ -126,8 +135,8 @@ impl Work for Backup<'_> {
             let key = place::key(&self.job.request.destination, file.name())?;
             let digest = upload::digest(cx, &file).await?;
             self.file = Some(BackupFile::new(file.name(), file.size()).sha256(digest.to_string()));
-            let store = place::open(cx, &self.job.request.destination).await?;
-            upload::send(cx, &store, &key, (&file, digest), self.job.config.allow_overwrite, &self.job.memory).await
+            let store = place::open(cx, &self.job.request.destination, &self.job.stores.options).await?;
+            upload::send(cx, &store, &key, (&file, digest), self.job.config.allow_overwrite, &self.job.stores.memory).await
         };
         sent.await.inspect_err(|error| self.cause = Some(Cause::Transfer(error.to_string())))
     }
@@ -150,7 +159,7 @@ impl Restore<'_> {
         }
         let fetched = async {
             let key = place::key(&request.destination, &request.filename)?;
-            let store = place::open(cx, &request.destination).await?;
+            let store = place::open(cx, &request.destination, &self.job.stores.options).await?;
             download::fetch(cx, &store, &key, &target, config.may_delete).await
         };
         let size = fetched.await.inspect_err(|error| self.cause = Some(Cause::Transfer(error.to_string())))?;

@@ -34,13 +34,13 @@ pub(super) fn key(destination: &Destination, file: &str) -> Result<ObjectKey> {
 }
 
 /// Opens the place. Nothing is written there: it is the client's.
-pub(super) async fn open(cx: &JobContext, destination: &Destination) -> Result<Arc<dyn Store>> {
+pub(super) async fn open(cx: &JobContext, destination: &Destination, options: &OpenOptions) -> Result<Arc<dyn Store>> {
     let config = match destination {
         Destination::S3(s3) => self::s3(s3)?,
         Destination::Swift(swift) => self::swift(swift)?,
         _ => return Err(Error::new(&codes::INTERNAL, "a destination of an unknown type")),
     };
-    config.open_with(cx, &OpenOptions::default().guest(true)).await
+    config.open_with(cx, &options.clone().guest(true)).await
 }
 
 #[cfg(feature = "s3")]

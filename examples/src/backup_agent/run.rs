@@ -11,13 +11,14 @@ use backup_http::backup_agent::{self, BackupAgent};
 use backup_http::limits::Limits;
 use backup_http::observe::Metrics;
 use backup_http::server::{Listen, Server};
+use backup_stores::OpenOptions;
 use backup_stores::redb::RedbState;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::config::Config;
 use super::work::Scripts;
-use crate::server::{Dialect, HttpConfig, Signals};
+use crate::server::{Dialect, HttpConfig, MeasuredCalls, Signals};
 
 /// How long jobs may go on after the first signal, before they are cancelled. Their cleanup and unlock come then.
 const GRACE: Duration = Duration::from_secs(20);
@@ -88,7 +89,9 @@ impl Running {
         let environment = Environment::default();
         let credentials = BasicUser::new(&config.username, config.password.clone());
         // The port opens when what an earlier process left behind is undone.
-        let agent = BackupAgent::builder(Arc::new(Scripts::new(Arc::clone(&config))), state.clone(), credentials)
+        let metrics = Metrics::new(super::PROGRAM, env!("CARGO_PKG_VERSION"));
+        let options = OpenOptions::default().observer(Arc::new(MeasuredCalls(metrics.clone())));
+        let agent = BackupAgent::builder(Arc::new(Scripts::new(Arc::clone(&config), options)), state.clone(), credentials)
             .environment(environment.clone())
             .max_jobs(config.max_jobs)
             .retention(config.job_retention)
@@ -103,7 +106,6 @@ impl Running {
             ..HttpConfig::default()
         };
         let server = http.bind().await?;
-        let metrics = Metrics::new(super::PROGRAM, env!("CARGO_PKG_VERSION"));
         let dialect = Dialect {
             router: backup_agent::router(agent.clone()),
             not_found: |_| backup_agent::not_found().boxed(),

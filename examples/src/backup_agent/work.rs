@@ -8,9 +8,11 @@ use backup_core::{Result, async_trait};
 use backup_http::backup_agent::{AgentWork, Interrupted, JobRequest, Operation, Run};
 use backup_sources::script::{LogLimits, Parameters, Plan, Request, interrupted};
 
+use backup_stores::OpenOptions;
+
 use super::config::Config;
 use super::failures;
-use super::job::{ScriptJob, Undo};
+use super::job::{ScriptJob, Stores, Undo};
 use super::place;
 
 /// Bytes that are kept of the start and of the end of each stream of a script.
@@ -24,13 +26,13 @@ const MEMORY: u64 = 256 << 20;
 pub struct Scripts {
     config: Arc<Config>,
     running: PathBuf,
-    memory: MemoryBudget,
+    stores: Stores,
 }
 
 impl Scripts {
-    /// The scripts that a configuration names.
-    pub fn new(config: Arc<Config>) -> Self {
-        Self { running: config.running(), config, memory: MemoryBudget::new(MEMORY) }
+    /// The scripts that a configuration names. Stores are opened with these options.
+    pub fn new(config: Arc<Config>, options: OpenOptions) -> Self {
+        Self { running: config.running(), config, stores: Stores { options, memory: MemoryBudget::new(MEMORY) } }
     }
 
     /// What a job runs.
@@ -77,7 +79,7 @@ impl AgentWork for Scripts {
             // What could not be a key is refused before anything is done for it.
             place::key(&request.destination, if request.filename.is_empty() { "file" } else { &request.filename })?;
         }
-        Ok(Arc::new(ScriptJob::new(Arc::clone(&self.config), self.memory.clone(), plan, request)))
+        Ok(Arc::new(ScriptJob::new(Arc::clone(&self.config), self.stores.clone(), plan, request)))
     }
 
     async fn interrupted(&self) -> Result<Vec<Interrupted>> {
