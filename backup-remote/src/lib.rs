@@ -11,5 +11,7 @@ mod calls;
 pub mod codes;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "keystone")]
+pub mod keystone;
 
 pub use calls::{Attempt, Call, CallLimits, CallObserver, CallRecord, Calls, Failure, Repeat};
