@@ -13,5 +13,7 @@ pub mod codes;
 pub mod http;
 #[cfg(feature = "keystone")]
 pub mod keystone;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
-pub use calls::{Attempt, Call, CallLimits, CallObserver, CallRecord, Calls, Failure, Repeat};
+pub use calls::{Attempt, ByteStream, Call, CallLimits, CallObserver, CallRecord, Calls, Failure, Repeat};

@@ -33,6 +33,10 @@ impl Source for ScriptSource {
         "script"
     }
 
+    fn open_artifacts(&self) -> usize {
+        1
+    }
+
     async fn probe(&self, _cx: &JobContext) -> Result<Probe> {
         Ok(Probe::default())
     }

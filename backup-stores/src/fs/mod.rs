@@ -6,7 +6,6 @@ mod delete;
 mod error;
 mod list;
 mod ops;
-mod path;
 mod publish;
 mod put;
 mod read;
@@ -33,9 +32,10 @@ use futures::stream::BoxStream;
 
 pub use config::FsConfig;
 use ops::{FsOps, RealOps};
-use path::KeyPath;
-use temp::{Owner, Temp};
+use temp::Temp;
 use tree::{Tree, open_root};
+
+use crate::files::{KeyPath, Owner};
 
 /// A directory of a local file system as a [`Store`]. Cheap to clone; see the [module](self) for what it promises.
 #[derive(Debug, Clone)]

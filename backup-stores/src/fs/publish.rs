@@ -10,9 +10,9 @@ use rustix::io::Errno;
 use super::codes::FS_NO_ATOMIC_CREATE;
 use super::error::{exists, failed, in_the_way, not_durable, symlink};
 use super::ops::FileStat;
-use super::path::KeyPath;
 use super::temp::Temp;
 use super::tree::Tree;
+use crate::files::KeyPath;
 
 /// How often directories that are removed under our feet are made again.
 const ATTEMPTS: usize = 64;

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::codes::FS_ROOT;
 use super::error::failed;
 use super::ops::{DirId, FsOps};
-use super::path::shown;
+use crate::files::shown;
 
 /// How many directories are remembered as durable; about 50 KiB.
 const REMEMBERED: usize = 1024;
@@ -101,7 +101,7 @@ impl Tree {
             };
             let id = self.ops.dir_id(child.as_fd());
             if !id.is_some_and(|id| self.is_durable(&id)) {
-                let above = super::path::split(here).0;
+                let above = crate::files::split(here).0;
                 self.ops.sync_dir(dir.as_fd()).map_err(|errno| failed(errno, "syncing the directory", shown(above)))?;
                 if let Some(id) = id {
                     self.remember(id);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use backup_core::{JobContext, Result};
 use backup_remote::http::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use backup_remote::http::Body;
+use backup_remote::http::{Body, unsettled};
 use backup_remote::keystone::Service;
 use backup_remote::{Call, Repeat};
 use bytes::Bytes;
@@ -115,7 +115,8 @@ impl Account {
         let answer = self.send(cx, Call::changing("DeleteObject", Repeat::Always), request).await?;
         match answer.status() {
             status if status.is_success() => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
+            // An attempt that got no answer may have removed it.
+            StatusCode::NOT_FOUND => Ok(unsettled(&answer)),
             status => Err(refused("deleting", &place.name, status, answer.body())),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use backup_core::error::codes as core_codes;
 use backup_core::{Effect, Error, JobContext, ObjectKey, ObjectMeta, Result};
 use backup_remote::http::http::{HeaderValue, Method, StatusCode, header};
+use backup_remote::http::unsettled;
 use backup_remote::{Call, Repeat};
 use bytes::Bytes;
 
@@ -65,7 +66,13 @@ impl Account {
                 }
                 // A conflict is a write that is newer than this one. An attempt of ours that got no answer may be what is there.
                 StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => Ok(None),
-                status => return Err(refused("writing", new.key.as_str(), status, answer.body())),
+                status => {
+                    let error = refused("writing", new.key.as_str(), status, answer.body());
+                    if !unsettled(&answer) {
+                        return Err(error);
+                    }
+                    Err(error.with_effect(Effect::Unknown))
+                }
             },
         };
         let cleanup = cx.for_cleanup(LOOK_BACK);

@@ -11,7 +11,12 @@ mod crash;
 mod etcd;
 mod faults;
 mod histories;
+#[path = "../common/http.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod http;
+#[path = "../common/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
+mod process;
 #[path = "../../../backup-sources/tests/support/proxy.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
 mod proxy;

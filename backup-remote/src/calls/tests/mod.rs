@@ -1,0 +1,3 @@
+//! Tests of calls, on a virtual clock.
+
+mod resumed;
