@@ -11,7 +11,8 @@
 # `env` in the base says where everything is and who may use it, one NAME=value a line: tests read it.
 #
 # Keystone keeps its data in SQLite, which starts many times faster than a database server. Two requests at once would run into
-# each other's locks there, so one thread answers them, one after the other; Swift asks it once every few seconds for each token.
+# each other's locks there, so one thread answers them, one after the other, and keeps what it knows in its own memory; Swift asks it
+# once every few seconds for each token.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -171,7 +172,8 @@ key_repository = $base/keystone/credential
 [identity]
 password_hash_rounds = 4
 [cache]
-enabled = false
+enabled = true
+backend = dogpile.cache.memory
 C
 }
 

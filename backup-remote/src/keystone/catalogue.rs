@@ -53,7 +53,9 @@ impl Catalogue {
                     continue;
                 }
                 match found {
-                    Some(first) if first.region() != endpoint.region() => return Err(self.without(types, interface, region, "more than one")),
+                    Some(first) if first.region() != endpoint.region() => {
+                        return Err(self.without(types, interface, region, "more than one"));
+                    }
                     Some(_) => {}
                     None => found = Some(endpoint),
                 }
@@ -84,7 +86,10 @@ impl Catalogue {
         let place = region.map_or_else(|| "any region".to_owned(), |region| format!("the region {region}"));
         Error::new(
             &codes::NO_ENDPOINT,
-            format!("the catalogue has {count} endpoint of the type {wanted} and the interface {} in {place}; {there}", interface.as_str()),
+            format!(
+                "the catalogue has {count} endpoint of the type {wanted} and the interface {} in {place}; {there}",
+                interface.as_str()
+            ),
         )
     }
 }

@@ -27,7 +27,9 @@ pub(super) async fn login(http: &Http, cx: &JobContext, config: &KeystoneConfig)
     match answer.status() {
         StatusCode::CREATED | StatusCode::OK => read(answer, received_at),
         StatusCode::UNAUTHORIZED => Err(why_refused(http, cx, config, &identity).await),
-        StatusCode::FORBIDDEN => Err(Error::new(&codes::REFUSED, format!("{} is forbidden to log in at {}", identity.shown(), config.auth_url))),
+        StatusCode::FORBIDDEN => {
+            Err(Error::new(&codes::REFUSED, format!("{} is forbidden to log in at {}", identity.shown(), config.auth_url)))
+        }
         status => Err(Error::new(
             &codes::ADDRESS,
             format!("{} answered {status} to a login; a Keystone v3 is expected there", config.auth_url),
@@ -92,7 +94,13 @@ fn read(answer: Response<Bytes>, received_at: Duration) -> Result<Token> {
     header.set_sensitive(true);
     // By Keystone's own clock, so that a wrong one here does no harm.
     let lifetime = (read.token.expires_at - read.token.issued_at).to_std().unwrap_or_default();
-    Ok(Token { header, received_at, lifetime, project_id: read.token.project.map(|project| project.id), catalogue: read.token.catalog })
+    Ok(Token {
+        header,
+        received_at,
+        lifetime,
+        project_id: read.token.project.map(|project| project.id),
+        catalogue: read.token.catalog,
+    })
 }
 
 /// Keystone answers the same to a wrong password and to a wrong project: asks once more without the project to tell them apart.
@@ -125,7 +133,8 @@ async fn projects(http: &Http, cx: &JobContext, config: &KeystoneConfig, unscope
     let Some(token) = unscoped.headers().get("x-subject-token") else { return Vec::new() };
     let mut token = token.clone();
     token.set_sensitive(true);
-    let request = Request::builder().uri(format!("{}/auth/projects", config.base())).header("x-auth-token", token).body(Vec::new());
+    let request =
+        Request::builder().uri(format!("{}/auth/projects", config.base())).header("x-auth-token", token).body(Vec::new());
     let Ok(request) = request else { return Vec::new() };
     let Ok(answer) = http.fetch(cx, &Call::reading("ListProjects"), &request, ANSWER).await else { return Vec::new() };
     let read: Result<Answer, _> = serde_json::from_slice(answer.body());

@@ -19,6 +19,9 @@ use super::place::{Place, Places, escaped};
 /// The longest answer that is no listing and no manifest.
 const ANSWER: u64 = 1 << 20;
 
+/// How often what was damaged on its way is sent again.
+const DAMAGED: u32 = 2;
+
 /// Who wrote an object: a random number of ours, to know our own write again.
 pub(super) const WRITE_ID: HeaderName = HeaderName::from_static("x-object-meta-backup-write");
 
@@ -53,12 +56,27 @@ impl Account {
     pub(super) fn request(&self, method: Method, path_and_query: &str) -> Result<Request<Vec<Bytes>>> {
         let uri = format!("{}{path_and_query}", self.service.url());
         Request::builder().method(method).uri(uri).body(Vec::new()).map_err(|error| {
-            backup_core::Error::new(&backup_remote::codes::CONFIG, format!("no request can be made for `{path_and_query}`: {error}"))
+            backup_core::Error::new(
+                &backup_remote::codes::CONFIG,
+                format!("no request can be made for `{path_and_query}`: {error}"),
+            )
         })
     }
 
-    pub(super) async fn send(&self, cx: &JobContext, call: Call, request: Request<Vec<Bytes>>) -> Result<Response<Bytes>> {
-        self.service.fetch(cx, &call, request, ANSWER).await
+    pub(super) async fn send(&self, cx: &JobContext, call: Call, mut request: Request<Vec<Bytes>>) -> Result<Response<Bytes>> {
+        // Swift wants the length of an empty object said; the client says only those of others.
+        if request.method() == Method::PUT && request.body().iter().all(Bytes::is_empty) {
+            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let mut answer = self.service.fetch(cx, &call, request.clone(), ANSWER).await?;
+        // What came was not what was sent, and nothing was stored.
+        for _ in 0..DAMAGED {
+            if answer.status() != StatusCode::UNPROCESSABLE_ENTITY {
+                break;
+            }
+            answer = self.service.fetch(cx, &call, request.clone(), ANSWER).await?;
+        }
+        Ok(answer)
     }
 
     /// Whether a container is there.
@@ -85,9 +103,8 @@ impl Account {
     /// Makes the container of segments, once.
     pub(super) async fn make_segments_container(&self, cx: &JobContext) -> Result<()> {
         let container = &self.places.segments;
-        let make = || async {
-            if self.has_container(cx, container).await? { Ok(()) } else { self.make_container(cx, container).await }
-        };
+        let make =
+            || async { if self.has_container(cx, container).await? { Ok(()) } else { self.make_container(cx, container).await } };
         self.segments.get_or_try_init(make).await.copied()
     }
 
@@ -135,7 +152,13 @@ impl Account {
     }
 
     /// The whole of a small object of the store's own, or of a manifest; `None` when it is not there.
-    pub(super) async fn get_own(&self, cx: &JobContext, place: &Place, query: &str, limit: u64) -> Result<Option<Response<Bytes>>> {
+    pub(super) async fn get_own(
+        &self,
+        cx: &JobContext,
+        place: &Place,
+        query: &str,
+        limit: u64,
+    ) -> Result<Option<Response<Bytes>>> {
         let request = self.request(Method::GET, &format!("{}{query}", place.path()))?;
         let answer = self.service.fetch(cx, &Call::reading("GetObject"), request, limit).await?;
         match answer.status() {

@@ -87,14 +87,17 @@ impl Account {
             (Ok(Some(_)), Ok(Some(_))) if new.if_absent => Err(taken()),
             // Stored, and then replaced or removed by somebody.
             (Ok(Some(true)), Ok(_)) => Ok(meta(None)),
-            (Ok(Some(true)), Err(error)) => Err(error.with_effect(Effect::Applied).context(format!("looking at `{}` once more", new.key))),
-            (Ok(Some(false)), _) => Err(Error::new(
-                &codes::CHECKSUM,
-                format!("Swift stored another content as `{}` than it was sent", new.key),
-            )
-            .with_effect(Effect::Applied)),
+            (Ok(Some(true)), Err(error)) => {
+                Err(error.with_effect(Effect::Applied).context(format!("looking at `{}` once more", new.key)))
+            }
+            (Ok(Some(false)), _) => {
+                Err(Error::new(&codes::CHECKSUM, format!("Swift stored another content as `{}` than it was sent", new.key))
+                    .with_effect(Effect::Applied))
+            }
             (Ok(None), Ok(_)) => Err(taken()),
-            (Ok(None), Err(error)) => Err(error.with_effect(Effect::Unknown).context(format!("settling who wrote `{}`", new.key))),
+            (Ok(None), Err(error)) => {
+                Err(error.with_effect(Effect::Unknown).context(format!("settling who wrote `{}`", new.key)))
+            }
             (Err(error), _) => Err(error),
         }
     }

@@ -120,7 +120,8 @@ impl Account {
 /// The real outcome.
 fn read(operation: &str, body: &[u8]) -> Result<Outcome> {
     let senseless = |what: String| {
-        Error::new(&backup_remote::codes::ANSWER, format!("the answer to {operation} makes no sense: {what}")).with_effect(Effect::Unknown)
+        Error::new(&backup_remote::codes::ANSWER, format!("the answer to {operation} makes no sense: {what}"))
+            .with_effect(Effect::Unknown)
     };
     let answer: Answer = serde_json::from_slice(body).map_err(|error| senseless(error.to_string()))?;
     let mut failed = BTreeMap::new();

@@ -47,7 +47,14 @@ async fn opened(account: &Account, cx: &JobContext, place: &Place, range: Option
 }
 
 /// The body, which goes on after a break as long as the object is still the same.
-fn resumed(account: Shared, cx: &JobContext, place: Place, meta: &ObjectMeta, range: Range<u64>, first: ByteStream) -> ByteStream {
+fn resumed(
+    account: Shared,
+    cx: &JobContext,
+    place: Place,
+    meta: &ObjectMeta,
+    range: Range<u64>,
+    first: ByteStream,
+) -> ByteStream {
     let calls = account.service.http().calls().clone();
     let (its_cx, etag) = (cx.clone(), meta.etag.clone());
     calls.resumed(cx, "GetObject", range, first, move |rest| {
@@ -74,6 +81,8 @@ async fn nothing(account: &Shared, cx: &JobContext, key: &ObjectKey, start: u64)
 
 pub(super) async fn head(account: &Shared, cx: &JobContext, key: &ObjectKey) -> Result<ObjectMeta> {
     let found = account.head(cx, &account.places.object(key)?).await?;
-    let Some(head) = found else { return Err(Error::new(&core_codes::STORE_NOT_FOUND, format!("`{key}` is not in the container"))) };
+    let Some(head) = found else {
+        return Err(Error::new(&core_codes::STORE_NOT_FOUND, format!("`{key}` is not in the container")));
+    };
     Ok(ObjectMeta::new(key.clone(), head.size.unwrap_or_default()).modified(head.modified).etag(head.etag))
 }

@@ -63,7 +63,10 @@ impl Account {
         }
         let stored = answer.headers().get(header::ETAG).and_then(|value| value.to_str().ok()).map(unquoted);
         if stored.as_ref().is_some_and(|stored| *stored != etag) {
-            return Err(Error::new(&codes::CHECKSUM, format!("Swift stored another content as `{}` than it was sent", place.name)));
+            return Err(Error::new(
+                &codes::CHECKSUM,
+                format!("Swift stored another content as `{}` than it was sent", place.name),
+            ));
         }
         Ok(Line { path: place.plain(), etag, size_bytes })
     }

@@ -23,6 +23,10 @@ const MIB: u64 = 1 << 20;
 const SEGMENT: u64 = 14 * MIB;
 /// Segments under way beside the one that is collected.
 const UNDER_WAY: usize = 2;
+/// How long a segment may take, with all its attempts.
+const SEGMENT_LIMIT: Duration = Duration::from_secs(3600);
+/// How long the segments under way are waited for when the object is given up.
+const GRACE: Duration = Duration::from_secs(20);
 /// How long removing what was written may take.
 const CLEANUP: Duration = Duration::from_secs(120);
 
@@ -102,7 +106,8 @@ impl SwiftWriter {
             self.ended().await?;
         }
         let pieces = self.collected.take();
-        let (account, cx, number) = (Shared::clone(&self.account), self.cx.clone(), self.begun);
+        // A cancelled job would leave open whether a segment is stored; what is under way comes to its end, and is then removed.
+        let (account, cx, number) = (Shared::clone(&self.account), self.cx.for_cleanup(SEGMENT_LIMIT), self.begun);
         self.begun += 1;
         self.under_way.push_back(tokio::spawn(async move { account.put_segment(&cx, &upload, number, pieces).await }));
         Ok(())
@@ -114,7 +119,8 @@ impl SwiftWriter {
             return Ok(upload.clone());
         }
         if self.account.limits.large.is_none() {
-            let text = format!("`{}` has more than {} bytes, and the cluster offers no static large objects", self.key, self.segment);
+            let text =
+                format!("`{}` has more than {} bytes, and the cluster offers no static large objects", self.key, self.segment);
             return Err(Error::new(&codes::NO_LARGE_OBJECTS, text));
         }
         let upload = Upload::new(&self.options.owner, &*self.cx.environment().random);
@@ -124,14 +130,14 @@ impl SwiftWriter {
         Ok(upload)
     }
 
-    /// Waits for the oldest segment under way. The task ends by itself when the job ends.
+    /// Waits for the oldest segment under way.
     async fn ended(&mut self) -> Result<()> {
         let Some(task) = self.under_way.front_mut() else { return Ok(()) };
-        let ended = task.await;
+        let internal = |error| Error::new(&core_codes::INTERNAL, "sending a segment ended early").with_source(error);
+        let ended = self.cx.run(async { Ok(task.await) }).await?;
         self.under_way.pop_front();
-        let ended = ended.map_err(|error| Error::new(&core_codes::INTERNAL, "sending a segment ended early").with_source(error));
-        let line = ended.flatten().inspect_err(|error| self.straggling |= error.effect() == Effect::Unknown)?;
-        self.stored.push(line);
+        let line = ended.map_err(internal).flatten().inspect_err(|error| self.straggling |= error.effect() == Effect::Unknown);
+        self.stored.push(line?);
         Ok(())
     }
 
@@ -160,11 +166,11 @@ impl SwiftWriter {
 
     async fn discard(&mut self) -> Result<()> {
         let Some(upload) = self.upload.clone() else { return Ok(()) };
-        for task in &self.under_way {
+        let grace = self.cx.for_cleanup(GRACE);
+        while let Some(mut task) = self.under_way.pop_front() {
+            let ended = grace.run(async { Ok((&mut task).await) }).await;
+            self.straggling |= !matches!(ended, Ok(Ok(Ok(_))));
             task.abort();
-        }
-        while let Some(task) = self.under_way.pop_front() {
-            self.straggling |= !matches!(task.await, Ok(Ok(_)));
         }
         let cx = self.cx.for_cleanup(CLEANUP);
         self.account.remove_segments(&cx, &upload, self.begun).await?;
