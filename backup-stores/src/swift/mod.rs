@@ -104,7 +104,7 @@ impl Store for SwiftStore {
         }
         let body = vec![body];
         let etag = digest::md5(&body).await?;
-        self.account.create(cx, NewObject { key, body, query: "", etag, size, if_absent: options.if_absent }).await
+        self.account.create(cx, NewObject { key, body, query: "", etag, size, if_absent: options.if_absent, sha256: None }).await
     }
 
     async fn writer(&self, cx: &JobContext, key: &ObjectKey, options: WriteOptions) -> Result<Box<dyn ObjectWriter>> {
