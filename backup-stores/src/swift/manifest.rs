@@ -60,7 +60,11 @@ impl Account {
             level += 1;
         }
         let (size, etag, body) = manifest(&lines)?;
-        self.create(cx, NewObject { key, body: vec![body], query: PUT, etag, size, if_absent: options.if_absent, sha256: options.sha256 }).await
+        self.create(
+            cx,
+            NewObject { key, body: vec![body], query: PUT, etag, size, if_absent: options.if_absent, sha256: options.sha256 },
+        )
+        .await
     }
 
     /// A manifest that another one will name.

@@ -149,7 +149,15 @@ impl SwiftWriter {
         let Some(upload) = self.upload.clone() else {
             let body = self.collected.take();
             let etag = md5(&body).await?;
-            let new = NewObject { key: &self.key, body, query: "", etag, size: self.size, if_absent: self.options.if_absent, sha256: self.options.sha256 };
+            let new = NewObject {
+                key: &self.key,
+                body,
+                query: "",
+                etag,
+                size: self.size,
+                if_absent: self.options.if_absent,
+                sha256: self.options.sha256,
+            };
             return self.account.create(&self.cx, new).await;
         };
         if self.collected.bytes() > 0 {

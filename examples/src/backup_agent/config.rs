@@ -204,7 +204,9 @@ mod tests {
         for (value, expected) in [("true", true), ("T", true), ("1", true), ("yes", false), ("on", false), ("0", false)] {
             assert_eq!(config(&[("skip_storage", value)]).unwrap().skip_storage, expected, "{value}");
         }
-        for (name, value) in [("script_timeout", "2"), ("script_timeout", "0s"), ("job_retention", "x"), ("script_secrets", "file")] {
+        for (name, value) in
+            [("script_timeout", "2"), ("script_timeout", "0s"), ("job_retention", "x"), ("script_secrets", "file")]
+        {
             assert!(config(&[(name, value)]).unwrap_err().to_string().contains(name), "{name}={value}");
         }
     }

@@ -45,7 +45,9 @@ fn of_script(error: &Error, outcome: Option<StageOutcome>) -> Cause {
     match outcome {
         Some(StageOutcome::Exit(code)) if code != 0 => Cause::Exit(code),
         Some(StageOutcome::Signal(signal)) => Cause::Script(format!("killed by signal {signal}")),
-        Some(StageOutcome::TimedOut | StageOutcome::Cancelled | StageOutcome::NotRun) => Cause::Script(error.message().to_owned()),
+        Some(StageOutcome::TimedOut | StageOutcome::Cancelled | StageOutcome::NotRun) => {
+            Cause::Script(error.message().to_owned())
+        }
         _ => Cause::Other(error.message().to_owned()),
     }
 }

@@ -42,8 +42,14 @@ impl Scripts {
         for (name, value) in &database.parameters {
             parameters.insert(name, value.clone(), place::RESERVED)?;
         }
-        let mut staged =
-            Request::new(&request.id, &database.host, &database.username, database.password.clone(), &database.name, &request.filename);
+        let mut staged = Request::new(
+            &request.id,
+            &database.host,
+            &database.username,
+            database.password.clone(),
+            &database.name,
+            &request.filename,
+        );
         staged.compression = request.compression;
         staged.encryption_key = request.encryption_key.clone();
         staged.parameters = parameters;
@@ -90,7 +96,9 @@ impl AgentWork for Scripts {
                 .find_map(|operation| Some((operation, job.id().strip_prefix(&record_name(operation, ""))?.to_owned())));
             match named {
                 Some((operation, id)) => jobs.push(Interrupted::new(operation, id, Arc::new(Undo::new(job)))),
-                None => tracing::warn!(record = job.id(), "this record of a running job is none of the agent's; it is left alone"),
+                None => {
+                    tracing::warn!(record = job.id(), "this record of a running job is none of the agent's; it is left alone")
+                }
             }
         }
         Ok(jobs)

@@ -261,7 +261,8 @@ pub fn lives(pid: Pid) -> bool {
 }
 
 fn job(kind: &str, id: &str, destination: &Value) -> Value {
-    let database = json!({ "host": "db.example", "username": "user", "password": "the-password", "database": "app", "parameters": null });
+    let database =
+        json!({ "host": "db.example", "username": "user", "password": "the-password", "database": "app", "parameters": null });
     json!({ "id": id, "compression": false, "encryption_key": "the-encryption-key", "destination": destination, kind: database })
 }
 

@@ -17,7 +17,22 @@ fn ids_names_and_parameters_as_attacks_touch_nothing() {
     for name in ["../../scripts/backup", "/etc/passwd", "a/../../b", "a\0"] {
         assert_eq!(agent.ask("PUT", "/restore", restore("r", &skipped(), name)).status, 400, "{name:?}");
     }
-    for name in ["LD_PRELOAD", "BASH_ENV", "PATH", "HOME", "IFS", "PYTHONPATH", "S3_BUCKET", "BACKUP_PASSWORD", "a b", "A=B", "1", "", "BASH_FUNC_echo%%", "a\0"] {
+    for name in [
+        "LD_PRELOAD",
+        "BASH_ENV",
+        "PATH",
+        "HOME",
+        "IFS",
+        "PYTHONPATH",
+        "S3_BUCKET",
+        "BACKUP_PASSWORD",
+        "a b",
+        "A=B",
+        "1",
+        "",
+        "BASH_FUNC_echo%%",
+        "a\0",
+    ] {
         let mut body = backup("b", &skipped());
         body["backup"]["parameters"] = json!([{ name: "do-not-show" }]);
         let answer = agent.ask("POST", "/backup", body);

@@ -15,6 +15,9 @@ fn interrupted(stage: &str) {
         false => agent.put(restore("job", &skipped(), "file")),
     }
     let script = place.held(stage);
+    // What is still in the pipe dies with the agent; what could be seen does not.
+    let printed = format!("{}_errorlog", stage.replace('-', "_"));
+    crate::agent::until("its output was read", || agent.job(path)[&printed] == format!("err of {stage}\n"));
     agent.kill();
     assert!(lives(script), "{stage} ends by itself");
     place.let_go(stage);

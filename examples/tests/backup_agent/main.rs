@@ -1,5 +1,5 @@
 //! The program `backup-agent`: real scripts, real processes, a real S3 server, a real Swift, a real PostgreSQL.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub, reason = "tests")]
 
 mod agent;
 mod attacks;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::agent::{Place, backup, lives, names, nowhere, restore, skipped, until};
+use crate::agent::{Place, backup, lives, nowhere, restore, skipped, until};
 
 #[test]
 fn scripts_get_the_arguments_of_the_contract_in_order() {
@@ -74,7 +74,10 @@ fn a_script_sees_its_parameters_and_the_destination_and_nothing_of_the_agent() {
         "text=two\nlines",
     ];
     assert_eq!(environment("environment-check"), common);
-    assert_eq!(environment("environment"), [&["BACKUP_ENCRYPTION_KEY=the-encryption-key", "BACKUP_PASSWORD=the-password"][..], &common].concat());
+    assert_eq!(
+        environment("environment"),
+        [&["BACKUP_ENCRYPTION_KEY=the-encryption-key", "BACKUP_PASSWORD=the-password"][..], &common].concat()
+    );
     let told = place.trace().into_iter().find(|line| line.starts_with("backup ")).unwrap();
     assert!(!told.contains("the-password") && !told.contains("the-encryption-key"), "{told}");
 }
@@ -83,7 +86,12 @@ fn a_script_sees_its_parameters_and_the_destination_and_nothing_of_the_agent() {
 fn a_failure_unlocks_and_a_lock_that_failed_is_not_unlocked() {
     for (stage, code, ran, message) in [
         ("pre-backup-lock", 3, "pre-backup-lock", "Backup failed due to 'exit status 3'"),
-        ("pre-backup-check", 4, "pre-backup-lock pre-backup-check backup-cleanup post-backup-unlock", "Backup failed due to 'exit status 4'"),
+        (
+            "pre-backup-check",
+            4,
+            "pre-backup-lock pre-backup-check backup-cleanup post-backup-unlock",
+            "Backup failed due to 'exit status 4'",
+        ),
         (
             "backup",
             5,
@@ -146,20 +154,6 @@ fn whatever_is_not_one_plain_file_fails_and_nothing_is_uploaded() {
 }
 
 #[test]
-fn an_old_file_of_a_deleted_id_stays_aside() {
-    let place = Place::new();
-    let agent = place.start();
-    agent.post(backup("again", &nowhere()));
-    assert!(agent.fails("/backup/again").contains("Uploading to S3 failed due to"));
-    assert_eq!(agent.delete("/backup", "again"), 200);
-    place.tell("backup", "printf new >\"$here/backup/$6/new.dump\"");
-    agent.post(backup("again", &nowhere()));
-    agent.fails("/backup/again");
-    assert_eq!(agent.job("/backup/again")["filename"], "new.dump");
-    assert_eq!((names(&place.path("backup")), names(&place.path("backup/again"))), (vec!["again".into(), "again.1".into()], vec!["new.dump".into()]));
-}
-
-#[test]
 fn a_script_that_will_not_end_is_killed_with_its_children_and_the_database_unlocked() {
     let place = Place::new().variable("script_timeout", "500ms");
     place.tell("backup", "trap '' TERM; (trap '' TERM; echo $BASHPID >\"$here/child.new\"; mv \"$here/child.new\" \"$here/child\"; while :; do sleep 1; done) & wait; while :; do sleep 1; done");
@@ -180,7 +174,10 @@ fn a_deletion_ends_a_running_job_and_unlocks_before_it_answers() {
     agent.post(backup("b1", &skipped()));
     let script = place.held("backup");
     let live = agent.job("/backup/b1");
-    assert_eq!((&live["status"], &live["state"], &live["message"]), (&json!("RUNNING"), &json!("backup"), &json!("backup is running")));
+    assert_eq!(
+        (&live["status"], &live["state"], &live["message"]),
+        (&json!("RUNNING"), &json!("backup"), &json!("backup is running"))
+    );
     until("its log is shown while it runs", || agent.job("/backup/b1")["backup_log"] == "out of backup\n");
     assert_eq!(agent.delete("/backup", "b1"), 200);
     assert!(!lives(script));

@@ -6,7 +6,12 @@ use crate::agent::{Place, backup, skipped};
 fn a_script_that_floods_its_output_costs_a_bounded_log() {
     let place = Place::new();
     let megabytes = if crate::long() { 1000 } else { 200 };
-    place.tell("backup", &format!("head -c {megabytes}M /dev/zero | tr '\\0' x; echo; echo the end; head -c {megabytes}M /dev/zero | tr '\\0' y >&2"));
+    place.tell(
+        "backup",
+        &format!(
+            "head -c {megabytes}M /dev/zero | tr '\\0' x; echo; echo the end; head -c {megabytes}M /dev/zero | tr '\\0' y >&2"
+        ),
+    );
     let agent = place.start();
     let before = agent.peak();
     agent.post(backup("b1", &skipped()));
