@@ -1,8 +1,10 @@
 //! A child process with its whole process group: started, watched, stopped, reaped.
 
 mod gate;
+#[cfg(feature = "script")]
 mod group_id;
 mod log;
+mod members;
 mod spool;
 mod strainer;
 
@@ -307,9 +309,10 @@ impl Group {
             tracing::warn!(program = self.program, %error, "could not be reaped");
         }
         self.reaped = true;
-        // The number may be somebody else's from here on; asking harms nobody. The others are reaped by whoever got them.
+        // The number may be somebody else's from here on; asking harms nobody.
         let until = self.clock.monotonic().saturating_add(DYING);
-        while rustix::process::test_kill_process_group(self.leader).is_ok() && self.clock.monotonic() < until {
+        let there = || rustix::process::test_kill_process_group(self.leader).is_ok() && members::lives(self.leader);
+        while there() && self.clock.monotonic() < until {
             self.clock.sleep(LOOK).await;
         }
         self.readers_done(DYING.min(self.grace)).await;
