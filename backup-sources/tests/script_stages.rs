@@ -202,6 +202,14 @@ async fn what_a_stage_leaves_in_the_background_lives_as_long_as_the_job() {
 }
 
 #[tokio::test]
+async fn a_script_that_closes_its_outputs_is_waited_for_all_the_same() {
+    let scripts = Scripts::new();
+    scripts.put(Stage::PreBackupCheck, "echo last; exec >&- 2>&-; sleep 0.3; touch \"$ROOT/lived\"; exit 6");
+    let error = scripts.capture(&context(), &RecordingSink::default()).await.unwrap_err();
+    assert!(scripts.path("lived").exists() && error.to_string().contains("exit code 6"), "{error}");
+}
+
+#[tokio::test]
 async fn arguments_and_environment_are_those_of_the_contract_and_no_more() {
     let scripts = Scripts::new();
     let show =

@@ -112,7 +112,8 @@ pub(super) async fn open(mut gate: ChildStdin, feed: bool) -> Option<ChildStdin>
     feed.then_some(gate)
 }
 
-#[cfg(all(test, feature = "script"))]
+#[cfg(feature = "script")]
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;

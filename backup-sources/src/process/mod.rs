@@ -1,8 +1,10 @@
 //! A child process with its whole process group: started, watched, stopped, reaped.
 
 mod gate;
+#[cfg(feature = "script")]
 mod group_id;
 mod log;
+mod members;
 mod spool;
 mod strainer;
 
@@ -47,6 +49,9 @@ pub(crate) const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
 
 /// How long killed processes may take to be gone; those that left the group hold the log open for longer.
 const DYING: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether they are.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// How to start a program.
 #[derive(Debug)]
@@ -295,9 +300,8 @@ impl Group {
         self.kill().await;
     }
 
-    /// Kills the whole group at once, reaps the leader, and waits until the others are gone, too: the kernel closes the log's
-    /// pipe after a process let go of everything else. One system call reaches every member, so none of them can mistake the
-    /// death of another for a good end.
+    /// Kills the whole group at once, reaps the leader, and waits until the others are gone, too. One system call reaches every
+    /// member, so none of them can mistake the death of another for a good end.
     pub(crate) async fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.leader_exited().await;
@@ -305,6 +309,12 @@ impl Group {
             tracing::warn!(program = self.program, %error, "could not be reaped");
         }
         self.reaped = true;
+        // The number may be somebody else's from here on; asking harms nobody.
+        let until = self.clock.monotonic().saturating_add(DYING);
+        let there = || rustix::process::test_kill_process_group(self.leader).is_ok() && members::lives(self.leader);
+        while there() && self.clock.monotonic() < until {
+            self.clock.sleep(LOOK).await;
+        }
         self.readers_done(DYING.min(self.grace)).await;
         self.readers.iter().for_each(JoinHandle::abort);
     }

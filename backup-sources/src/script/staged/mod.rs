@@ -1,4 +1,4 @@
-//! Staged scripts with a job directory: see the page `docs/script-source.md`.
+//! Staged scripts with a job directory.
 
 mod arguments;
 mod capture;
