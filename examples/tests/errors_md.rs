@@ -54,6 +54,12 @@ fn catalogues() -> Vec<Catalogue> {
             about: "The source `script`, and every other source that runs a program.",
             codes: backup_sources::program_codes::ALL,
         },
+        Catalogue {
+            title: "Source `script`",
+            module: "backup_sources::script::codes",
+            about: "What scripts leave behind, and the record of a running job.",
+            codes: backup_sources::script::codes::ALL,
+        },
         #[cfg(feature = "etcd")]
         Catalogue {
             title: "Source `etcd`",

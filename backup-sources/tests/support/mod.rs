@@ -10,7 +10,11 @@
 
 #[cfg(feature = "etcd")]
 pub mod etcd;
-#[cfg(feature = "etcd")]
+#[cfg(feature = "script")]
+pub mod postgres;
+#[cfg(feature = "script")]
+pub mod scripts;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

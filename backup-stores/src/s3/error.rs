@@ -68,6 +68,7 @@ impl Refusal {
             }
             "NotImplemented" | "MethodNotAllowed" => &codes::S3_UNSUPPORTED,
             "InvalidRange" => &core_codes::INPUT_INVALID,
+            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => &core_codes::STORE_DENIED,
             "RequestTimeout" | "IncompleteBody" | "InternalError" | "SlowDown" | "ServiceUnavailable" => {
                 &core_codes::STORE_UNAVAILABLE
             }

@@ -118,7 +118,7 @@ impl Upload {
             if refusal.code.is_empty() {
                 return Ok(());
             }
-            let error = self.wire.named("CompleteMultipartUpload", refusal.error(StatusCode::OK, answer.headers()));
+            let error = self.wire.named("CompleteMultipartUpload", refusal.error(StatusCode::BAD_REQUEST, answer.headers()));
             if error.code() != &core_codes::STORE_UNAVAILABLE {
                 return Err(error);
             }

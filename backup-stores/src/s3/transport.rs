@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use backup_core::{Bytes, Error, JobContext};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
-use http::{HeaderMap, HeaderName, Method, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
 use opendal::raw::ServiceOperation;
 use opendal::{Buffer, ErrorKind, HttpBody, HttpTransport, HttpTransporter, OperationContext};
 
@@ -112,7 +112,11 @@ impl HttpTransport for Transport {
             let whole = futures::stream::iter([Ok(Buffer::from(body))]);
             return Ok(Response::from_parts(parts, HttpBody::new(whole, None)));
         }
+        let skips = request.headers().get(header::RANGE).is_some_and(|range| !range.as_bytes().starts_with(b"bytes=0-"));
         let answer = self.wire.open(&self.cx, operation, request).await.map_err(|error| self.fail(error))?;
+        if skips && answer.status() != StatusCode::PARTIAL_CONTENT {
+            return Err(self.fail(Error::new(&backup_remote::codes::ANSWER, "the server took no notice of the range")));
+        }
         let (parts, body) = answer.into_parts();
         let length = body.length();
         let failed = Arc::clone(&self.failed);

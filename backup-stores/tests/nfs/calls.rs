@@ -75,9 +75,9 @@ async fn a_server_that_says_later_is_asked_later() {
         return;
     }
     let bench = Bench::new().await;
-    bench.proxy.plan(|procedure, number| (matches!(procedure, CREATE | LINK) && number <= 2).then_some(Harm::Status(JUKEBOX)));
+    bench.proxy.plan(|procedure, number| (matches!(procedure, CREATE | LINK) && number == 1).then_some(Harm::Status(JUKEBOX)));
     bench.put("later", "x").await.unwrap();
-    assert_eq!((bench.proxy.count(CREATE), bench.proxy.count(LINK)), (3, 3));
+    assert_eq!((bench.proxy.count(CREATE), bench.proxy.count(LINK)), (2, 2));
     bench.proxy.plan(|_, _| Some(Harm::Status(JUKEBOX)));
     let error = open(&bench.server.config_over(ROOT, bench.proxy.address.port()).requests(impatient())).await.unwrap_err();
     assert_eq!((error.code(), error.effect()), (&remote::OVERLOADED, Effect::None), "{error}");
@@ -119,7 +119,7 @@ async fn a_stale_handle_is_looked_up_again() {
         bench.proxy.once(procedure, Harm::Status(STALE));
         bench.write(&name, &bytes).await.unwrap_or_else(|error| panic!("procedure {procedure}: {error}"));
         assert_eq!(bench.read(&name).await.unwrap(), bytes, "procedure {procedure}");
-        assert_eq!(bench.names().await, [name.clone()]);
+        assert_eq!(bench.names().await, std::slice::from_ref(&name));
         bench.proxy.once(procedure, Harm::Status(STALE));
         assert_eq!(bench.delete(&name).await.deleted.len(), 1, "procedure {procedure}");
         assert_eq!(bench.unfinished(), 0, "procedure {procedure}");

@@ -15,6 +15,7 @@ mod connections;
 mod ganesha;
 mod listing;
 mod places;
+mod races;
 mod restarts;
 #[path = "../support/rpc_proxy.rs"]
 mod rpc_proxy;

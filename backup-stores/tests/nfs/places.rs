@@ -118,6 +118,9 @@ async fn who_may_not_write_is_told_at_once_and_why() {
     let error = open(&squashed.config("root")).await.unwrap_err();
     assert_eq!((error.code(), error.effect()), (&codes::STORE_DENIED, Effect::None), "{error}");
     assert!(error.to_string().contains("all_squash"), "{error}");
+    let root_only = Ganesha::start();
+    let error = open(&root_only.config("root").user_and_group(12_345, 12_345)).await.unwrap_err();
+    assert_eq!((error.code(), error.effect()), (&codes::STORE_DENIED, Effect::None), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,8 +175,7 @@ async fn a_privileged_port_is_used_when_asked_for() {
     if !wanted() {
         return;
     }
-    // The server's own word for `secure`.
-    let server = Ganesha::with(Setup { more: String::new(), ..Setup::default() });
+    let server = Ganesha::start();
     let mut config = server.config(ROOT);
     config.privileged_port = true;
     let store = open(&config).await.unwrap();
