@@ -3,9 +3,13 @@
 
 mod support;
 
+use std::sync::Arc;
+
+use backup_core::event::Event;
 use backup_core::repository::{BackupOutcome, SkipReason, VerifyLevel};
 use backup_core::source::BackupReader;
-use backup_core::{Compression, Digest, Revision};
+use backup_core::testkit::RecordingObserver;
+use backup_core::{Compression, Digest, JobContext, Revision};
 use support::{Data, World, bytes, read};
 
 #[tokio::test]
@@ -145,4 +149,21 @@ async fn every_flipped_bit_of_a_small_backup_is_found_by_verify_and_never_read_a
         assert!(report.is_good(), "{report:?}");
         assert!(world.repository.latest(&cx, &info.set).await.unwrap().is_some());
     }
+}
+
+#[tokio::test]
+async fn what_the_store_cannot_promise_is_a_warning_of_every_backup() {
+    let world = World::new(9);
+    let data = Data::new(&[("a", vec![1, 2, 3])]);
+    let warnings = async || {
+        let observer = Arc::new(RecordingObserver::default());
+        let cx = JobContext::new(world.repository.context().environment().clone(), observer.clone());
+        world.repository.backup(&cx, &data, &world.request()).await.unwrap();
+        let warning = |event: Event| if let Event::Warning(text) = event { Some(text) } else { None };
+        observer.events().into_iter().filter_map(warning).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings().await, Vec::<String>::new());
+    world.store.without_conditional_create();
+    let said = warnings().await;
+    assert!(said.len() == 1 && said[0].contains("only if it is absent"), "{said:?}");
 }

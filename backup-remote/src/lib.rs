@@ -11,5 +11,11 @@ mod calls;
 pub mod codes;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "keystone")]
+pub mod keystone;
+#[cfg(test)]
+mod test_server;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
-pub use calls::{Attempt, Call, CallLimits, CallObserver, CallRecord, Calls, Failure, Repeat};
+pub use calls::{Attempt, ByteStream, Call, CallLimits, CallObserver, CallRecord, Calls, Failure, Repeat};

@@ -10,8 +10,13 @@
 //!
 //! [`StoreConfig`] is how every program says which store it means.
 
-#[cfg_attr(not(any(feature = "fs", feature = "nfs", feature = "s3", feature = "swift")), allow(unreachable_code, unused_variables, reason = "without a store none can be configured"))]
+#[cfg_attr(
+    not(any(feature = "fs", feature = "nfs", feature = "s3", feature = "swift")),
+    allow(unreachable_code, unused_variables, reason = "without a store none can be configured")
+)]
 mod config;
+#[cfg(any(feature = "fs", feature = "nfs"))]
+mod files;
 #[cfg(feature = "fs")]
 pub mod fs;
 #[cfg(feature = "nfs")]

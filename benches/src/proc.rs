@@ -16,6 +16,13 @@ pub fn resident_kib(pid: u32) -> u64 {
     status_kib(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
+/// The memory that a process and its children have now, in KiB.
+pub fn family_kib(pid: u32) -> u64 {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok()).map(resident_kib);
+    resident_kib(pid) + children.sum::<u64>()
+}
+
 fn status_kib(path: &str, field: &str) -> u64 {
     let status = fs::read_to_string(path).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(field));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::codec::ChunkEncoder;
 use crate::error::{Error, Result, codes};
@@ -10,16 +10,14 @@ use crate::store::Store;
 
 /// Bytes of chunks in flight, all artifacts of a job together.
 const IN_FLIGHT: u64 = 16 << 20;
-/// Artifacts that a source may hold open at a time.
-pub(crate) const MAX_OPEN: u64 = 4;
 /// Bytes of a chunk where nothing is encoded.
 pub(crate) const PLAIN_CHUNK: usize = 1 << 20;
 const UNIT: u64 = 1024;
 
-/// The bytes a backup job reserves when it is admitted: its chunks in flight, and for each open artifact a chunk that is
-/// being filled and the store's own buffers.
-pub(crate) fn working_set(store: &dyn Store, encoder: Option<&ChunkEncoder>, size_hint: Option<u64>) -> u64 {
-    IN_FLIGHT + MAX_OPEN * (chunk_size(encoder) as u64 + store.writer_memory(size_hint))
+/// The bytes a backup job reserves when it is admitted: its chunks in flight, and for each of the `open` artifacts that its source
+/// writes side by side a chunk that is being filled and the store's own buffers.
+pub(crate) fn working_set(store: &dyn Store, encoder: Option<&ChunkEncoder>, size_hint: Option<u64>, open: usize) -> u64 {
+    IN_FLIGHT + open as u64 * (chunk_size(encoder) as u64 + store.writer_memory(size_hint))
 }
 
 pub(crate) fn chunk_size(encoder: Option<&ChunkEncoder>) -> usize {
@@ -37,27 +35,24 @@ pub(crate) struct JobMemory {
 pub(crate) type ChunkPermit = Arc<OwnedSemaphorePermit>;
 
 impl JobMemory {
-    pub(crate) fn new() -> Self {
-        Self {
-            in_flight: Arc::new(Semaphore::new((IN_FLIGHT / UNIT) as usize)),
-            open: Arc::new(Semaphore::new(MAX_OPEN as usize)),
-        }
+    pub(crate) fn new(max_open: usize) -> Self {
+        let in_flight = Arc::new(Semaphore::new((IN_FLIGHT / UNIT) as usize));
+        Self { in_flight, open: Arc::new(Semaphore::new(max_open)) }
     }
 
-    /// One open artifact. Does not wait: the job's own source would wait for itself.
-    pub(crate) fn open_artifact(&self) -> Result<OwnedSemaphorePermit> {
-        Arc::clone(&self.open).try_acquire_owned().map_err(|_| {
-            Error::new(
-                &codes::SOURCE_INCOMPLETE,
-                format!("the source holds {MAX_OPEN} artifacts open; it must close one before it opens the next"),
-            )
-        })
+    /// The memory of one open artifact.
+    pub(crate) async fn open_artifact(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.open).acquire_owned().await.map_err(closed)
     }
 
     /// Waits until a chunk of `bytes` may be in flight.
     pub(crate) async fn chunk(&self, bytes: u64) -> Result<ChunkPermit> {
         let units = bytes.div_ceil(UNIT).clamp(1, IN_FLIGHT / UNIT) as u32;
         let permit = Arc::clone(&self.in_flight).acquire_many_owned(units).await;
-        permit.map(Arc::new).map_err(|error| Error::new(&codes::INTERNAL, "the job's memory is closed").with_source(error))
+        permit.map(Arc::new).map_err(closed)
     }
+}
+
+fn closed(error: AcquireError) -> Error {
+    Error::new(&codes::INTERNAL, "the job's memory is closed").with_source(error)
 }

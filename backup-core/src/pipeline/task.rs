@@ -68,7 +68,7 @@ async fn run(
     options: PipelineOptions,
     commands: mpsc::Receiver<Command>,
 ) -> Result<()> {
-    let _open = options.open;
+    let open = options.open;
     let moved = move_data(&mut *writer, options.pool, options.encoder, commands);
     // The token ends the stages wherever they stand: the writer is latched then, and aborted.
     let (outcome, answer, finish) = match cx.run(moved).await {
@@ -89,6 +89,8 @@ async fn run(
         Ok(Finish(done)) if go_on => {
             let result = writer.finish().await.and_then(|meta| check_size(meta, size));
             let failed = result.as_ref().is_err();
+            // Before the source hears of it: it may open the next one at once.
+            drop(open);
             let _ = done.send(result);
             if failed { Err(lanes::ended()) } else { Ok(()) }
         }

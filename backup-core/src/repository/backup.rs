@@ -40,8 +40,24 @@ impl Repository {
         self.backup_steps(&cx.child(), source, request).await.context(|| format!("backing up {}", request.set))
     }
 
+    /// Says what of the promises this store cannot keep.
+    fn warn_of_missing(&self, cx: &JobContext, request: &BackupRequest) {
+        let capabilities = self.store().capabilities();
+        if !capabilities.conditional_create {
+            cx.event(Event::Warning(
+                "the store cannot create an object only if it is absent: two processes that back up one set at the same time are kept apart by \
+                 their shared state alone"
+                    .into(),
+            ));
+        }
+        if request.retain_until.is_some() && !capabilities.retention_lock {
+            cx.event(Event::Warning("the store cannot lock objects: `retain_until` binds this software alone".into()));
+        }
+    }
+
     async fn backup_steps(&self, cx: &JobContext, source: &dyn Source, request: &BackupRequest) -> Result<BackupOutcome> {
         let encoder = ChunkEncoder::new(request.compression, request.level)?;
+        self.warn_of_missing(cx, request);
 
         cx.event(Event::Phase(Phase::Waiting));
         let lease = self.leases().acquire(cx, &request.set, request.wait).await?;
@@ -58,7 +74,7 @@ impl Repository {
         }
 
         cx.event(Event::Phase(Phase::Waiting));
-        let working_set = pipeline::working_set(&**self.store(), encoder.as_ref(), probe.size_hint);
+        let working_set = pipeline::working_set(&**self.store(), encoder.as_ref(), probe.size_hint, source.open_artifacts());
         let _memory = self.budget().reserve(cx, working_set).await?;
 
         let last_id = self.newest_id(cx, &request.set).await?;
@@ -176,6 +192,7 @@ impl Run<'_> {
             encoder,
             retain_until: self.request.retain_until,
             intent: Arc::clone(intent),
+            open_artifacts: self.source.open_artifacts(),
         }))
     }
 

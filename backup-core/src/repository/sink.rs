@@ -46,13 +46,17 @@ struct Shared {
     encoder: Option<ChunkEncoder>,
     retain_until: Option<DateTime<Utc>>,
     memory: JobMemory,
+    open_artifacts: usize,
     intent: Arc<IntentKeeper>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// How many were ever opened, for their order.
     opened: u64,
+    /// How many the source holds open.
+    open: usize,
     names: BTreeMap<ArtifactName, Status>,
     finished: Vec<(u64, Artifact)>,
     /// Keys outside of the prefix that were finished.
@@ -82,12 +86,26 @@ pub(crate) struct SinkParts {
     pub(crate) encoder: Option<ChunkEncoder>,
     pub(crate) retain_until: Option<DateTime<Utc>>,
     pub(crate) intent: Arc<IntentKeeper>,
+    pub(crate) open_artifacts: usize,
 }
 
 impl EngineSink {
     pub(crate) fn new(parts: SinkParts) -> Self {
-        let SinkParts { repository, cx, set, id, prefix, created_at, probe, compression, encoder, retain_until, intent } = parts;
-        let memory = JobMemory::new();
+        let SinkParts {
+            repository,
+            cx,
+            set,
+            id,
+            prefix,
+            created_at,
+            probe,
+            compression,
+            encoder,
+            retain_until,
+            intent,
+            open_artifacts,
+        } = parts;
+        let memory = JobMemory::new(open_artifacts);
         let state = Mutex::default();
         let shared = Shared {
             repository,
@@ -101,6 +119,7 @@ impl EngineSink {
             encoder,
             retain_until,
             memory,
+            open_artifacts,
             intent,
             state,
         };
@@ -226,21 +245,30 @@ impl Sink for EngineSink {
                 format!("artifact `{name}` must be stored as it is, and compression is configured"),
             ));
         }
-        let open = shared.memory.open_artifact()?;
         let key = shared.free_key(name, options.probe.as_ref().unwrap_or(&shared.probe)).await?;
         let order = {
             let mut state = shared.locked();
             if state.names.contains_key(name) {
                 return Err(Error::new(&codes::ARTIFACT_NAME_TAKEN, format!("artifact `{name}` was opened twice")));
             }
+            if state.open >= shared.open_artifacts {
+                let why = format!(
+                    "the source holds {} artifacts open, as many as `Source::open_artifacts` says; it must close one first",
+                    state.open
+                );
+                return Err(Error::new(&codes::SOURCE_INCOMPLETE, why));
+            }
             state.names.insert(name.clone(), Status::Open(key.clone()));
             state.opened += 1;
+            state.open += 1;
             state.opened
         };
         let slot = Slot { shared: Arc::clone(shared), name: name.clone(), key, order, finishing: false, done: false };
         if let Some(size) = options.size_hint {
             shared.cx.progress().expect(size);
         }
+        // Waits only for artifacts that were dropped and are still being given up.
+        let open = shared.cx.run(shared.memory.open_artifact()).await?;
         let write = WriteOptions::new(shared.cx.job().clone()).size_hint(options.size_hint).retain_until(shared.retain_until);
         let writer = shared.repository.store().writer(&shared.cx, &slot.key, write).await?;
         let pipeline = PipelineOptions {
@@ -279,8 +307,9 @@ struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        let mut state = self.shared.locked();
+        state.open -= 1;
         if !self.done {
-            let mut state = self.shared.locked();
             state.names.remove(&self.name);
             state.unsettled |= self.finishing;
         }

@@ -19,9 +19,9 @@ pub struct CallRecord<'a> {
     pub service: &'a str,
     /// The operation, in the service's own word.
     pub operation: &'static str,
-    /// The class of the failure, `None` when it went well.
+    /// The class of the failure, `None` when it went well. A call that was dropped is cancelled.
     pub failed: Option<ErrorKind>,
-    /// How many attempts it took.
+    /// How many attempts it took; 0 when it ended in the queue.
     pub attempts: u32,
     /// From the first wait to the end.
     pub elapsed: Duration,

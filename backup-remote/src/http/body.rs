@@ -1,15 +1,15 @@
 //! The body of an answer.
 
 use std::fmt;
+use std::pin::Pin;
 
-use backup_core::{Error, JobContext, Result};
+use backup_core::{Error, JobContext, Result, Retry};
 use bytes::{Bytes, BytesMut};
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use http_body::Body as _;
 
-use super::described;
-use crate::{Calls, codes};
+use super::failure::described;
+use crate::{ByteStream, Calls, codes};
 
 /// The body of an answer, still to be read. Dropping it closes its connection.
 pub struct Body {
@@ -23,33 +23,15 @@ impl Body {
         Self { incoming, cx, calls }
     }
 
-    /// Its length, where the answer's head tells.
+    /// Its length, where the answer's head tells; 0 for an answer to `HEAD`, whatever its `Content-Length` is about.
     pub fn length(&self) -> Option<u64> {
         self.incoming.size_hint().exact()
     }
 
     /// Its bytes as they come, within the bandwidth limit. A body that breaks off, or pauses for longer than the stall limit, is an
     /// error item, never a short stream.
-    pub fn stream(self) -> BoxStream<'static, Result<Bytes>> {
-        let incoming = http_body_frames(self.incoming);
-        let (cx, calls) = (self.cx, self.calls);
-        stream::try_unfold((incoming, cx, calls), |(mut incoming, cx, calls)| async move {
-            let stall = calls.limits().stall();
-            let next = async {
-                tokio::select! {
-                    biased;
-                    next = incoming.try_next() => next,
-                    () = cx.clock().sleep(stall) => Err(Error::new(
-                        &backup_core::error::codes::JOB_STALLED,
-                        format!("the body paused for {} s", stall.as_secs()),
-                    )),
-                }
-            };
-            let Some(bytes) = cx.run(next).await? else { return Ok(None) };
-            calls.paced(&cx, bytes.len() as u64).await?;
-            Ok(Some((bytes, (incoming, cx, calls))))
-        })
-        .boxed()
+    pub fn stream(self) -> ByteStream {
+        self.calls.limited(&self.cx, frames(self.incoming))
     }
 
     /// The whole of it.
@@ -57,11 +39,21 @@ impl Body {
     /// # Errors
     /// `remote.answer` when it breaks off or has more than `limit` bytes; `job.stalled`; those of the context.
     pub async fn whole(self, limit: u64) -> Result<Bytes> {
-        let mut stream = self.stream();
+        let (calls, cx) = (self.calls.clone(), self.cx.clone());
+        let whole = self.unpaced(limit).await?;
+        // Who is cancelled in this wait has the bytes all the same.
+        let _ = calls.paced(&cx, whole.len() as u64).await;
+        Ok(whole)
+    }
+
+    /// The whole of it, without a wait for bandwidth.
+    pub(super) async fn unpaced(self, limit: u64) -> Result<Bytes> {
+        let mut stream = self.calls.unstalled(&self.cx, frames(self.incoming));
         let mut whole = BytesMut::new();
         while let Some(bytes) = stream.try_next().await? {
             if (whole.len() + bytes.len()) as u64 > limit {
-                return Err(Error::new(&codes::ANSWER, format!("the answer has more than {limit} bytes")));
+                let longer = Error::new(&codes::ANSWER, format!("the answer has more than {limit} bytes"));
+                return Err(longer.with_retry(Retry::Never));
             }
             whole.extend_from_slice(&bytes);
         }
@@ -70,7 +62,7 @@ impl Body {
 
     /// The first bytes as text for a message, after a colon; nothing when there are none.
     pub(super) async fn excerpt(self, limit: usize) -> String {
-        let mut stream = self.stream();
+        let mut stream = self.calls.unstalled(&self.cx, frames(self.incoming));
         let mut start = BytesMut::new();
         while let Ok(Some(bytes)) = stream.try_next().await {
             start.extend_from_slice(&bytes);
@@ -79,17 +71,19 @@ impl Body {
                 break;
             }
         }
-        let text = String::from_utf8_lossy(&start);
-        let text: Vec<&str> = text.split_whitespace().collect();
-        if text.is_empty() { String::new() } else { format!(": {}", text.join(" ")) }
+        let text: String =
+            String::from_utf8_lossy(&start).chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        if words.is_empty() { String::new() } else { format!(": {}", words.join(" ")) }
     }
 }
 
-fn http_body_frames(incoming: reqwest::Body) -> BoxStream<'static, Result<Bytes>> {
-    let broke = |error: reqwest::Error| Error::new(&codes::ANSWER, format!("the body broke off: {}", described(&error.without_url())));
+fn frames(incoming: reqwest::Body) -> ByteStream {
+    let broke =
+        |error: reqwest::Error| Error::new(&codes::ANSWER, format!("the body broke off: {}", described(&error.without_url())));
     stream::try_unfold(incoming, move |mut incoming| async move {
         loop {
-            let frame = futures::future::poll_fn(|context| std::pin::Pin::new(&mut incoming).poll_frame(context)).await;
+            let frame = std::future::poll_fn(|context| Pin::new(&mut incoming).poll_frame(context)).await;
             match frame.transpose().map_err(broke)? {
                 None => return Ok(None),
                 Some(frame) => {

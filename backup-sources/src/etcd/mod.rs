@@ -51,6 +51,10 @@ impl Source for EtcdSource {
         "etcd"
     }
 
+    fn open_artifacts(&self) -> usize {
+        1
+    }
+
     async fn probe(&self, cx: &JobContext) -> Result<Probe> {
         let (member, _) = member::choose(cx, &self.config).await?;
         Ok(member.standing.probe())

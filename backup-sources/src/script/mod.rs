@@ -83,6 +83,10 @@ impl Source for ScriptSource {
         "script"
     }
 
+    fn open_artifacts(&self) -> usize {
+        1
+    }
+
     async fn probe(&self, cx: &JobContext) -> Result<Probe> {
         probe::probe(&self.config.probing(), cx).await
     }

@@ -12,8 +12,6 @@
 pub mod etcd;
 #[cfg(feature = "script")]
 pub mod postgres;
-#[cfg(feature = "etcd")]
-pub mod proxy;
 #[cfg(feature = "script")]
 pub mod scripts;
 

@@ -81,6 +81,20 @@ impl OpenOptions {
 }
 
 impl StoreConfig {
+    /// The kind of store, as a block or a URL names it: `fs`, `s3`, `swift` or `nfs`.
+    pub fn kind(&self) -> &'static str {
+        match *self {
+            #[cfg(feature = "fs")]
+            Self::Fs(_) => "fs",
+            #[cfg(feature = "s3")]
+            Self::S3(_) => "s3",
+            #[cfg(feature = "swift")]
+            Self::Swift(_) => "swift",
+            #[cfg(feature = "nfs")]
+            Self::Nfs(_) => "nfs",
+        }
+    }
+
     /// Opens the store for reading and writing.
     ///
     /// # Errors
@@ -230,4 +244,3 @@ impl<'de> Visitor<'de> for Block {
         }
     }
 }
-

@@ -22,7 +22,10 @@ impl StoreUrl {
         let refused = |what: String| Error::new(&codes::INPUT_INVALID, what);
         let url = Url::parse(text).map_err(|error| refused(format!("the store's URL cannot be read: {error}")))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(refused("the URL of a store holds no credentials: others would see them; use the environment or a configuration file".to_owned()));
+            return Err(refused(
+                "the URL of a store holds no credentials: others would see them; use the environment or a configuration file"
+                    .to_owned(),
+            ));
         }
         if url.fragment().is_some() {
             return Err(refused("the URL of a store has no part behind `#`; write it as %23".to_owned()));
@@ -61,14 +64,18 @@ impl StoreUrl {
     /// Takes a parameter that is not text.
     pub(crate) fn take_as<T: std::str::FromStr>(&mut self, name: &str) -> Result<Option<T>> {
         let parsed = self.take(name).map(|value| value.parse::<T>());
-        parsed.transpose().map_err(|_| Error::new(&codes::INPUT_INVALID, format!("`{name}` of the store's URL has no usable value")))
+        parsed
+            .transpose()
+            .map_err(|_| Error::new(&codes::INPUT_INVALID, format!("`{name}` of the store's URL has no usable value")))
     }
 
     /// Refuses what nobody took.
     pub(crate) fn finish(self) -> Result<()> {
         match self.query.into_keys().next() {
             None => Ok(()),
-            Some(name) => Err(Error::new(&codes::INPUT_INVALID, format!("`{name}` is no parameter of a URL of the store `{}`", self.kind))),
+            Some(name) => {
+                Err(Error::new(&codes::INPUT_INVALID, format!("`{name}` is no parameter of a URL of the store `{}`", self.kind)))
+            }
         }
     }
 }

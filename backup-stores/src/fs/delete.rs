@@ -9,8 +9,8 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::error::{failed, symlink};
-use super::path::{KeyPath, shown, split};
 use super::tree::Tree;
+use crate::files::{KeyPath, shown, split};
 
 /// What is left to do in one directory.
 #[derive(Default)]

@@ -11,9 +11,10 @@ use rustix::io::Errno;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::failed;
-use super::path::shown;
+use super::mount::Mount;
 use super::task;
 use super::tree::Tree;
+use crate::files::{Entries, is_silly, shown};
 
 /// How many objects are looked at in one go.
 const BATCH: usize = 512;
@@ -70,7 +71,7 @@ struct Level {
     /// Empty, or ending in `/`.
     path: String,
     /// Sorted; directories end in `/`, which puts `a/` behind `a.x` exactly as the keys below it sort.
-    entries: std::vec::IntoIter<String>,
+    entries: std::vec::IntoIter<(String, ())>,
 }
 
 impl Walk {
@@ -92,7 +93,7 @@ impl Walk {
         let mut found = Vec::new();
         while found.len() < BATCH {
             let Some(level) = self.levels.last_mut() else { break };
-            let Some(name) = level.entries.next() else {
+            let Some((name, ())) = level.entries.next() else {
                 self.levels.pop();
                 continue;
             };
@@ -122,7 +123,7 @@ impl Walk {
 
     /// Reads a whole directory and goes on inside it.
     fn enter(&mut self, dir: OwnedFd, path: String) -> Result<()> {
-        let mut entries = Vec::new();
+        let mut entries = Entries::new(&path, self.after.as_ref());
         let listing = match Dir::read_from(&dir) {
             // Removed since it was opened.
             Err(Errno::NOENT) => return Ok(()),
@@ -131,47 +132,31 @@ impl Walk {
         for entry in listing {
             let entry = entry.map_err(|errno| failed(errno, "listing", shown(&path)))?;
             let raw = entry.file_name();
-            if matches!(raw.to_bytes(), b"." | b"..") {
+            let silly = self.tree.mount.as_ref().is_some_and(Mount::is_nfs) && is_silly(raw.to_bytes());
+            if silly || matches!(raw.to_bytes(), b"." | b"..") {
                 continue;
             }
-            let Ok(name) = raw.to_str() else {
-                self.warn(&format!("{path}{}", raw.to_string_lossy()));
-                continue;
-            };
-            let kind = match entry.file_type() {
-                FileType::Unknown => match self.tree.ops.stat(dir.as_fd(), name) {
+            let kind = match (entry.file_type(), raw.to_str()) {
+                (FileType::Unknown, Ok(name)) => match self.tree.ops.stat(dir.as_fd(), name) {
                     Ok(stat) => stat.kind,
                     Err(Errno::NOENT) => continue,
                     Err(errno) => return Err(failed(errno, "looking at", &format!("{path}{name}"))),
                 },
-                known => known,
+                (known, _) => known,
             };
-            let slash = match kind {
-                FileType::Directory => "/",
-                FileType::RegularFile => "",
-                _ => continue,
-            };
-            let whole = format!("{path}{name}{slash}");
-            if ObjectKey::is_reserved(&whole) || !self.wanted(&whole) {
-                continue;
+            match kind {
+                FileType::Directory | FileType::RegularFile => {
+                    entries.add(raw.to_bytes(), kind == FileType::Directory, ());
+                }
+                _ => {}
             }
-            if kind == FileType::Directory && KeyPrefix::new(whole.as_str()).is_err() {
-                self.warn(&whole);
-                continue;
-            }
-            entries.push(format!("{name}{slash}"));
         }
-        entries.sort_unstable();
-        // A file that is replaced while the directory is read can be seen twice.
-        entries.dedup();
-        self.levels.push(Level { dir, path, entries: entries.into_iter() });
+        let (entries, strange) = entries.finish();
+        if let Some(strange) = strange {
+            self.warn(&strange);
+        }
+        self.levels.push(Level { dir, path, entries });
         Ok(())
-    }
-
-    /// Whether this file, or anything below this directory, sorts after where the listing starts.
-    fn wanted(&self, path: &str) -> bool {
-        let Some(after) = &self.after else { return true };
-        path > after.as_str() || (path.ends_with('/') && after.as_str().starts_with(path))
     }
 
     fn warn(&mut self, path: &str) {

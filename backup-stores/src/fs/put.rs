@@ -2,10 +2,11 @@
 
 use backup_core::{Bytes, Effect, JobContext, ObjectMeta, Result};
 
-use super::path::KeyPath;
 use super::publish::{publish, refuse_taken};
-use super::temp::{Owner, Temp};
+use super::temp::Temp;
 use super::tree::Tree;
+use crate::files::KeyPath;
+use crate::files::Owner;
 
 pub(super) fn put(tree: &Tree, cx: &JobContext, key: &KeyPath, body: &Bytes, if_absent: bool) -> Result<ObjectMeta> {
     if if_absent {

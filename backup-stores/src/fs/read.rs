@@ -15,9 +15,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::{failed, not_found, symlink};
 use super::ops::FileStat;
-use super::path::KeyPath;
 use super::task;
 use super::tree::Tree;
+use crate::files::KeyPath;
 
 /// The most bytes of one item of a body; two of them are held at a time.
 const PIECE: u64 = 1024 * 1024;

@@ -8,9 +8,9 @@ use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
 use super::error::failed;
-use super::path::TMP_DIR;
-use super::temp::Owner;
 use super::tree::Tree;
+use crate::files::Owner;
+use crate::files::TMP_DIR;
 
 pub(super) fn sweep(tree: &Tree, cx: &JobContext, options: &SweepOptions) -> Result<SweepReport> {
     let mut report = SweepReport::default();

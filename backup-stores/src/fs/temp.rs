@@ -1,44 +1,16 @@
-//! Unfinished files: `.backup/tmp/<owner>.<n>.<random>.tmp`.
+//! Unfinished files, open for writing.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use backup_core::error::codes;
-use backup_core::{Error, JobId, Result};
+use backup_core::{Error, Result};
 use rustix::io::Errno;
 
 use super::error::failed;
 use super::ops::FileStat;
-use super::path::TMP_DIR;
 use super::tree::Tree;
-
-/// Who made an unfinished file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// A `put`, which nobody continues.
-    Put,
-    /// A writer of this job.
-    Job(JobId),
-}
-
-impl Owner {
-    /// Reads it out of a file name; `None` for a name that this store never makes.
-    pub(super) fn of(name: &str) -> Option<Self> {
-        let mut parts = name.strip_suffix(".tmp")?.split('.');
-        let (owner, rest) = (parts.next()?, parts.collect::<Vec<_>>());
-        match (owner, rest.as_slice()) {
-            ("put", [random]) if is_random(random) => Some(Self::Put),
-            (job, [n, random]) if !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) && is_random(random) => {
-                JobId::new(job).ok().map(Self::Job)
-            }
-            _ => None,
-        }
-    }
-}
-
-fn is_random(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
+use crate::files::{Owner, TMP_DIR};
 
 /// An unfinished file, open for writing. It is not removed on drop: that is what `sweep` is for.
 #[derive(Debug)]
@@ -51,10 +23,8 @@ pub(super) struct Temp {
 impl Temp {
     /// `random` keeps the names of several processes apart.
     pub(super) fn create(tree: &Tree, random: u64, owner: &Owner) -> Result<Self> {
-        let name = match owner {
-            Owner::Put => format!("put.{random:016x}.tmp"),
-            Owner::Job(job) => format!("{job}.{}.{random:016x}.tmp", tree.next()),
-        };
+        tree.check_mount()?;
+        let name = owner.name(tree.next(), random);
         // A second time when the directory was removed in between.
         for _ in 0..2 {
             let Some(dir) = tree.ensure_dir(TMP_DIR)? else { continue };

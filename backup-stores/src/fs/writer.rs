@@ -11,11 +11,11 @@ use backup_core::{Bytes, Effect, Error, JobContext, ObjectMeta, ObjectWriter, Re
 use bytes::BytesMut;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::path::KeyPath;
 use super::publish::publish;
 use super::task;
-use super::temp::{Owner, Temp};
+use super::temp::Temp;
 use super::tree::Tree;
+use crate::files::{KeyPath, Owner};
 
 /// What one call to the kernel takes, about.
 const PIECE: usize = 1024 * 1024;

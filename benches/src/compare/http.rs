@@ -2,11 +2,11 @@
 
 use std::error::Error;
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
+use super::running::Running;
 use super::stored::{backup, shell};
 use super::{Outcome, Race, Settings, Side, etcd, remove, text};
 use crate::job::CLUSTER;
@@ -17,33 +17,7 @@ const CLIENTS: usize = 64;
 const SERVER: &str = "127.0.0.1:18110";
 const NGINX: &str = "127.0.0.1:18111";
 
-/// A running program; killed when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 impl Running {
-    fn start(command: &mut Command, address: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut running = Self(child.map_err(|error| format!("{command:?} does not start: {error}"))?);
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(address).is_err() {
-            if let Some(status) = running.0.try_wait()? {
-                return Err(format!("{command:?} ended with {status}; is {address} taken?").into());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("{command:?} does not answer at {address}").into());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(running)
-    }
-
     /// One of our servers over the backups in `root`.
     fn server(settings: &Settings, name: &str, root: &Path) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let (config, state) = (settings.path(&format!("{name}.yaml")), settings.path(&format!("{name}.redb")));
@@ -90,16 +64,16 @@ pub(super) fn requests(settings: &Settings) -> Outcome {
         let running = Running::server(settings, server, &root)?;
         println!("\n{server}: GET {path}, {CLIENTS} connections, {BACKUPS} backups (load {})", load());
         for _ in 0..settings.rounds {
-            let before = cpu_of(running.0.id());
+            let before = cpu_of(running.pid());
             let output = Command::new("wrk")
                 .args(["--latency", "-t2", &format!("-c{CLIENTS}"), "-d5s", &format!("http://{SERVER}{path}")])
                 .output()?;
             let report = String::from_utf8_lossy(&output.stdout).into_owned();
             let line = |start: &str| report.lines().map(str::trim).find(|line| line.starts_with(start)).unwrap_or("?").to_owned();
-            let cpu = (cpu_of(running.0.id()) - before).as_secs_f64();
+            let cpu = (cpu_of(running.pid()) - before).as_secs_f64();
             println!("  {}, {}, {}; {} server {cpu:.1} s", line("Requests/sec"), line("50%"), line("99%"), line("Non-2xx"));
         }
-        println!("  memory afterwards {:.1} MiB", resident_kib(running.0.id()) as f64 / 1024.0);
+        println!("  memory afterwards {:.1} MiB", resident_kib(running.pid()) as f64 / 1024.0);
     }
     Ok(())
 }
@@ -144,7 +118,7 @@ pub(super) async fn memory(settings: &Settings) -> Outcome {
     println!("\nmemory of etcd-sidecar (load {})", load());
     let server = Running::server(settings, "etcd-sidecar", &root)?;
     shell(&format!("curl -sS -f -o /dev/null http://{SERVER}/v1/status")).status()?;
-    let idle = resident_kib(server.0.id()) as f64 / 1024.0;
+    let idle = resident_kib(server.pid()) as f64 / 1024.0;
     println!("  idle {idle:.1} MiB, goal below 20: {}", if idle < 20.0 { "met" } else { "MISSED" });
     let mut clients = Vec::new();
     for _ in 0..10 {
@@ -155,7 +129,7 @@ pub(super) async fn memory(settings: &Settings) -> Outcome {
     clients.push(shell(&format!("curl -sS -f -o /dev/null http://{SERVER}/v1/backupnow")).spawn()?);
     let mut peak = 0;
     while clients.iter_mut().any(|client| matches!(client.try_wait(), Ok(None))) {
-        peak = peak.max(resident_kib(server.0.id()));
+        peak = peak.max(resident_kib(server.pid()));
         std::thread::sleep(Duration::from_millis(20));
     }
     let failed = clients.into_iter().filter_map(|mut client| client.wait().ok()).filter(|status| !status.success()).count();

@@ -1,12 +1,13 @@
 //! Two programs in turns, A B A B, each a whole process.
 
 use std::error::Error;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::proc::{children_cpu, cpu_of, load, machine_busy};
+use crate::proc::{children_cpu, cpu_of, family_kib, load, machine_busy};
 
 /// What one side runs.
 pub(super) struct Side<'a> {
@@ -32,6 +33,7 @@ struct Sample {
     cpu: f64,
     server: f64,
     others: f64,
+    peak_kib: u64,
     output: Vec<u8>,
 }
 
@@ -64,7 +66,8 @@ impl Race<'_> {
         let server = || self.server.map_or(Duration::ZERO, cpu_of);
         let before = (children_cpu(), server(), machine_busy());
         let start = Instant::now();
-        let output = command.output().map_err(|error| format!("{}: {command:?} does not start: {error}", side.name))?;
+        let child = command.spawn().map_err(|error| format!("{}: {command:?} does not start: {error}", side.name))?;
+        let (output, peak_kib) = watched(child)?;
         let wall = start.elapsed();
         let (cpu, server, busy) = (children_cpu() - before.0, server() - before.1, machine_busy() - before.2);
         if !output.status.success() {
@@ -77,9 +80,28 @@ impl Race<'_> {
             cpu: cpu.as_secs_f64(),
             server: server.as_secs_f64(),
             others,
+            peak_kib,
             output: output.stdout,
         })
     }
+}
+
+/// Waits for a process; gives the most memory that it and its children were seen with.
+fn watched(child: Child) -> std::io::Result<(Output, u64)> {
+    let (pid, ended) = (child.id(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut peak = 0;
+            while !ended.load(Ordering::Relaxed) {
+                peak = peak.max(family_kib(pid));
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            peak
+        });
+        let output = child.wait_with_output();
+        ended.store(true, Ordering::Relaxed);
+        Ok((output?, watcher.join().unwrap_or_default()))
+    })
 }
 
 fn line(name: &str, samples: &[Sample]) {
@@ -89,8 +111,9 @@ fn line(name: &str, samples: &[Sample]) {
     let (_, server, _) = of(|sample| sample.server);
     let (_, others, most) = of(|sample| sample.others);
     let (others, most) = (others * 100.0, most * 100.0);
+    let (_, _, peak) = of(|sample| sample.peak_kib as f64 / 1024.0);
     println!(
-        "  {name:<24} {low:6.2}/{middle:.2}/{high:.2} s, processor {cpu:.1} s, server {server:.1} s, others {others:.0} % (at most {most:.0} %)"
+        "  {name:<24} {low:6.2}/{middle:.2}/{high:.2} s, processor {cpu:.1} s, server {server:.1} s, at most {peak:.0} MiB, others {others:.0} % (at most {most:.0} %)"
     );
 }
 

@@ -5,15 +5,20 @@ mod counting;
 mod file;
 mod served;
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use backup_core::event::TracingObserver;
 use backup_core::repository::VerifyLevel;
-use backup_core::{BackupRequest, Compression, Error, Repository, Result, SetName, Source};
+use backup_core::source::BackupReader;
+use backup_core::{BackupId, BackupRequest, Compression, Environment, Error, JobContext, Repository, Result, SetName, Source};
 use backup_sources::etcd::{EtcdConfig, EtcdSource, Packaging};
 use backup_sources::script::{ScriptConfig, ScriptSource};
+use backup_stores::StoreConfig;
 use backup_stores::fs::{FsConfig, FsStore};
+use futures::TryStreamExt;
 use serde_json::{Value, json};
 
 pub use file::FileSource;
@@ -22,9 +27,11 @@ pub use served::CLUSTER;
 use crate::proc::peak_kib;
 
 const USAGE: &str = "\
+ROOT is a directory, or the URL of a store.
 job backup-etcd ROOT none|gzip|zstd raw|tar ENDPOINT
 job backup-file ROOT none|gzip|zstd FILE
 job backup-command ROOT none|gzip|zstd PROGRAM [ARGUMENT…]
+job restore-file ROOT FILE
 job verify ROOT
 job seed ROOT COUNT
 job seed-served ROOT etcd-sidecar|etcd-backup COUNT
@@ -48,6 +55,7 @@ pub async fn run(arguments: &[String]) -> Result<Value> {
             let source = ScriptSource::new(ScriptConfig::new(command.iter().copied()))?;
             backup(root, compression, &source).await
         }
+        ["restore-file", root, file] => restore(root, file).await,
         ["verify", root] => verify(root).await,
         ["seed", root, count] => catalogue::seed(root, count.parse().map_err(|_| usage())?).await,
         ["seed-served", root, server, count] => served::seed(root, server, count.parse().map_err(|_| usage())?).await,
@@ -87,8 +95,17 @@ fn compression(name: &str) -> Result<Compression> {
     }
 }
 
+/// The repository in a directory, or in the store of a URL.
+async fn repository_at(root: &str) -> Result<Repository> {
+    if !root.contains("://") {
+        return repository(root);
+    }
+    let cx = JobContext::new(Environment::default(), Arc::new(TracingObserver));
+    Ok(Repository::builder(root.parse::<StoreConfig>()?.open(&cx).await?).build())
+}
+
 async fn backup(root: &str, how: &str, source: &dyn Source) -> Result<Value> {
-    let repository = repository(root)?;
+    let repository = repository_at(root).await?;
     let request = BackupRequest::new(set()?).compression(compression(how)?, None);
     let (idle, start) = (peak_kib(), Instant::now());
     let outcome = repository.backup(&repository.context(), source, &request).await?;
@@ -103,13 +120,43 @@ async fn backup(root: &str, how: &str, source: &dyn Source) -> Result<Value> {
     }))
 }
 
+async fn newest(repository: &Repository, cx: &JobContext) -> Result<BackupId> {
+    let newest = repository.latest(cx, &set()?).await?;
+    let newest = newest.ok_or_else(|| Error::new(&backup_core::error::codes::BACKUP_NOT_FOUND, "there is no backup"))?;
+    Ok(newest.id.clone())
+}
+
+/// The newest backup into a file, checked and durable.
+async fn restore(root: &str, file: &str) -> Result<Value> {
+    let repository = repository_at(root).await?;
+    let cx = repository.context();
+    let failed = |error| Error::new(&backup_core::error::codes::INTERNAL, "writing the file failed").with_source(error);
+    let (idle, start) = (peak_kib(), Instant::now());
+    let backup = repository.open(&cx, &set()?, &newest(&repository, &cx).await?).await?;
+    let mut file = std::fs::File::create(file).map_err(failed)?;
+    let mut bytes = 0;
+    for name in backup.artifacts() {
+        let mut stream = backup.open(&cx, &name).await?;
+        while let Some(piece) = stream.try_next().await? {
+            bytes += piece.len();
+            file.write_all(&piece).map_err(failed)?;
+        }
+    }
+    file.sync_all().map_err(failed)?;
+    Ok(json!({
+        "seconds": start.elapsed().as_secs_f64(),
+        "idle-kib": idle,
+        "peak-kib": peak_kib(),
+        "bytes": bytes,
+    }))
+}
+
 async fn verify(root: &str) -> Result<Value> {
     let (repository, set) = (repository(root)?, set()?);
     let cx = repository.context();
-    let newest = repository.latest(&cx, &set).await?;
-    let newest = newest.ok_or_else(|| Error::new(&backup_core::error::codes::BACKUP_NOT_FOUND, "there is nothing to verify"))?;
+    let newest = newest(&repository, &cx).await?;
     let (idle, start) = (peak_kib(), Instant::now());
-    let report = repository.verify(&cx, &set, &newest.id, VerifyLevel::Digest, None).await?;
+    let report = repository.verify(&cx, &set, &newest, VerifyLevel::Digest, None).await?;
     Ok(json!({
         "seconds": start.elapsed().as_secs_f64(),
         "idle-kib": idle,

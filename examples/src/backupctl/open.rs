@@ -6,12 +6,11 @@ use backup_core::naming::{DefaultNaming, Naming};
 use backup_core::repository::BackupInfo;
 use backup_core::{Environment, JobContext, Repository, SetName};
 use backup_http::etcd_backup::SnapshotNaming;
-use backup_http::etcd_sidecar::SidecarNaming;
 use backup_stores::StoreConfig;
 
 use super::arguments::{Arguments, Which};
 use super::failure::Failure;
-use crate::config::{Dialect, StoreSection};
+use crate::config::{Dialect, StoreSection, sidecar_naming};
 
 /// The one set of etcd-backup.
 const ETCD_BACKUP_SET: &str = "etcd";
@@ -35,11 +34,7 @@ pub(super) struct Names {
 fn naming_for(config: Option<&StoreSection>, store: &StoreConfig) -> Result<Names, Failure> {
     match config.map_or(Dialect::Own, StoreSection::dialect) {
         Dialect::EtcdSidecar { namespace, cluster } => {
-            // A directory has no level for the namespace, as the original has none there.
-            let naming = match store {
-                StoreConfig::Fs(_) => SidecarNaming::in_directory(&cluster)?,
-                _ => SidecarNaming::in_bucket(&namespace, &cluster)?,
-            };
+            let naming = sidecar_naming(store, &namespace, &cluster)?;
             Ok(Names { sets: vec![naming.set().clone()], naming: Arc::new(naming) })
         }
         Dialect::EtcdBackup => {

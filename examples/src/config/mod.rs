@@ -29,7 +29,7 @@ use backup_core::{Error, Result};
 use serde::de::DeserializeOwned;
 
 pub use objective::ObjectiveConfig;
-pub use section::{Dialect, StoreSection};
+pub use section::{Dialect, StoreSection, sidecar_naming};
 pub use state::StateConfig;
 
 /// More than any configuration needs: what is longer is another file.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use backup_core::error::codes;
 use backup_core::{Error, Result};
+use backup_http::etcd_sidecar::SidecarNaming;
 use backup_stores::StoreConfig;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -81,6 +82,20 @@ impl StoreSection {
             None if self.backup_dir.is_some() || self.etcd.is_some() => Dialect::EtcdBackup,
             None => Dialect::Own,
         }
+    }
+}
+
+/// How etcd-sidecar names what it puts into this store.
+///
+/// # Errors
+/// `input.invalid` for a name that no cluster or namespace has.
+pub fn sidecar_naming(store: &StoreConfig, namespace: &str, cluster: &str) -> Result<SidecarNaming> {
+    // A namespace that is wrong is refused where it is not used, too.
+    let in_bucket = SidecarNaming::in_bucket(namespace, cluster)?;
+    match store.kind() {
+        // A directory has no level for the namespace, as the original has none there.
+        "fs" | "nfs" => SidecarNaming::in_directory(cluster),
+        _ => Ok(in_bucket),
     }
 }
 

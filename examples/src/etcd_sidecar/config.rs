@@ -14,7 +14,7 @@ use backup_sources::etcd::{EtcdConfig, Packaging};
 use backup_stores::StoreConfig;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-use crate::config::{ObjectiveConfig, StateConfig};
+use crate::config::{ObjectiveConfig, StateConfig, sidecar_naming};
 use crate::server::HttpConfig;
 
 /// What the original takes when nothing, or 0, is said.
@@ -61,13 +61,7 @@ impl Config {
     /// # Errors
     /// `input.invalid` for a name that no cluster or namespace has.
     pub fn naming(&self) -> Result<SidecarNaming> {
-        // A namespace that is wrong is refused where it is not used, too.
-        let in_bucket = SidecarNaming::in_bucket(&self.namespace, &self.cluster_name)?;
-        let kind = self.store.to_string();
-        match kind.split_once("://").map(|(kind, _)| kind) {
-            Some("fs" | "nfs") => SidecarNaming::in_directory(&self.cluster_name),
-            _ => Ok(in_bucket),
-        }
+        sidecar_naming(&self.store, &self.namespace, &self.cluster_name)
     }
 
     /// The etcd to back up, with what this dialect decides by itself.

@@ -19,10 +19,10 @@ fn with_etcd_down_a_post_says_so_in_the_decided_form_and_the_lists_go_on() {
     assert_eq!(body["message"], "failed to save an etcd backup");
     assert!(body["error"].as_str().unwrap().contains("etcd"), "{body}");
     assert_eq!((body["status"].as_u64(), body["request_id"].as_str()), (Some(500), Some("test-1")));
-    assert!(program.log().contains("test-1"), "{}", program.log());
+    assert!(program.said().contains("test-1"), "{}", program.said());
     assert!(program.names().is_empty() && place.files().is_empty());
     assert_eq!(program.get("/nothing").json()["status"], 404);
-    assert_eq!(program.ask("DELETE", "/api/v1/backup").unwrap().status, 405);
+    assert_eq!(program.ask("DELETE", "/api/v1/backup").status, 405);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +33,7 @@ async fn backups_are_there_after_every_kind_of_end() {
     let mut program = place.start();
     let mut expected = vec![program.backup()];
     program.signal(Signal::TERM);
-    assert!(program.wait().success(), "{}", program.log());
+    assert!(program.wait().success(), "{}", program.said());
 
     // In the middle of a backup: it is finished and answered.
     let mut program = place.start();
@@ -44,7 +44,7 @@ async fn backups_are_there_after_every_kind_of_end() {
         program.signal(Signal::TERM);
         post.join().unwrap()
     }));
-    assert!(program.wait().success(), "{}", program.log());
+    assert!(program.wait().success(), "{}", program.said());
 
     // After a failure.
     let program = place.start();
@@ -64,7 +64,7 @@ fn a_wrong_configuration_ends_it_at_once_with_key_and_line() {
     let place = Place::new("http://127.0.0.1:1", "rotat: 3");
     let mut program = place.spawn();
     assert_eq!(program.wait().code(), Some(2));
-    assert!(program.log().contains("config.yaml:5: unknown key `rotat`, did you mean `rotate`?"), "{}", program.log());
+    assert!(program.said().contains("config.yaml:5: unknown key `rotat`, did you mean `rotate`?"), "{}", program.said());
 }
 
 #[test]

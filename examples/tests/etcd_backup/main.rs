@@ -6,9 +6,14 @@ mod disk;
 #[path = "../../../backup-sources/tests/support/etcd.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
 mod etcd;
+#[path = "../common/http.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod http;
 mod lifecycle;
 mod originals;
+#[path = "../common/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
+mod process;
 mod program;
 mod round_trip;
 mod sigkill;

@@ -1,21 +1,21 @@
 //! The program under test, in a directory of its own.
 
-use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::etcd::free_port;
-use crate::http::{self, Answer};
+use crate::http::Answer;
+use crate::process::Process;
 
 /// A configuration with its directories. The program may be started on it again and again.
 pub struct Place {
     home: TempDir,
     pub backups: PathBuf,
-    address: SocketAddr,
+    config: String,
+    port: u16,
 }
 
 impl Place {
@@ -27,35 +27,22 @@ impl Place {
     }
 
     pub fn at(home: TempDir, backups: PathBuf, etcd: &str, rest: &str) -> Self {
-        let address: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
+        let port = free_port();
         let config = format!(
-            "backup-dir: {}\nlisten: {address}\nstate: {{ redb: {} }}\netcd: {{ endpoints: ['{etcd}'], timeout: 2s }}\n{rest}\n",
+            "backup-dir: {}\nlisten: 127.0.0.1:{port}\nstate: {{ redb: {} }}\netcd: {{ endpoints: ['{etcd}'], timeout: 2s }}\n{rest}\n",
             backups.display(),
             home.path().join("state.redb").display()
         );
-        std::fs::write(home.path().join("config.yaml"), config).unwrap();
-        Self { home, backups, address }
+        Self { home, backups, config, port }
     }
 
-    /// Starts the program and waits until it answers.
+    /// Starts the program and waits until it serves.
     pub fn start(&self) -> Program {
-        let mut program = self.spawn();
-        let began = Instant::now();
-        while !program.ask("GET", "/healthz").is_ok_and(|answer| answer.status == 200) {
-            let exited = program.child.try_wait().unwrap();
-            assert!(exited.is_none() && began.elapsed() < Duration::from_secs(60), "it does not answer: {}", program.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        program
+        Program(self.spawn().0.serving())
     }
 
     pub fn spawn(&self) -> Program {
-        let log = self.home.path().join("log");
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_etcd-backup"));
-        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
-        let child = command.arg("-config").arg(self.home.path().join("config.yaml")).spawn().unwrap();
-        Program { child, address: self.address, log }
+        Program(Process::spawn(env!("CARGO_BIN_EXE_etcd-backup"), self.home.path(), &self.config, self.port))
     }
 
     /// Puts a file into the backup directory that was last changed so long ago.
@@ -80,30 +67,18 @@ impl Place {
     }
 }
 
-/// A running program; killed when dropped.
-pub struct Program {
-    child: Child,
-    pub address: SocketAddr,
-    log: PathBuf,
-}
+/// A running etcd-backup.
+pub struct Program(Process);
 
 impl Program {
-    pub fn ask(&self, method: &str, path: &str) -> std::io::Result<Answer> {
-        http::ask(self.address, method, path)
-    }
-
-    pub fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path).unwrap_or_else(|error| panic!("{path}: {error}: {}", self.log()))
-    }
-
     pub fn post(&self) -> Answer {
-        self.ask("POST", "/api/v1/backup").unwrap_or_else(|error| panic!("{error}: {}", self.log()))
+        self.ask("POST", "/api/v1/backup")
     }
 
     /// A backup that has to succeed; gives its name.
     pub fn backup(&self) -> String {
         let answer = self.post();
-        assert_eq!(answer.status, 200, "{answer:?}: {}", self.log());
+        assert_eq!(answer.status, 200, "{answer:?}: {}", self.said());
         answer.json()["filename"].as_str().unwrap().to_owned()
     }
 
@@ -112,25 +87,18 @@ impl Program {
         assert_eq!(answer.status, 200, "{answer:?}");
         crate::names(&answer.body)
     }
+}
 
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
+impl Deref for Program {
+    type Target = Process;
 
-    pub fn wait(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
-    }
-
-    /// The end of the log, colours left out.
-    pub fn log(&self) -> String {
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        log.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+    fn deref(&self) -> &Process {
+        &self.0
     }
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl DerefMut for Program {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.0
     }
 }

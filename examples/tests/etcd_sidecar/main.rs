@@ -11,10 +11,12 @@ mod crash;
 mod etcd;
 mod faults;
 mod histories;
+#[path = "../common/http.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod http;
-#[path = "../../../backup-sources/tests/support/proxy.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
-mod proxy;
+#[path = "../common/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
+mod process;
 mod sidecar;
 
 use etcd::{Server, Setup, V3_6};

@@ -1,16 +1,15 @@
 //! The program as a process.
 
-use std::fs::{self, File};
+use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use backup_core::testkit::free_port;
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::http::{Answer, try_ask};
+use crate::process::Process;
 
 /// What a sidecar keeps over its restarts: the directory with the backups, its state, its configuration.
 pub(crate) struct Place {
@@ -65,74 +64,39 @@ impl Place {
              etcd: {{ endpoints: [\"{etcd}\"], timeout: 10s }}\n{more}\n",
             state.display()
         );
-        fs::write(home.join("config.yaml"), config).unwrap();
-        let log = home.join("log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_etcd-sidecar"));
-        command.env_clear().env("RUST_LOG", "info").stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(File::options().create(true).append(true).open(&log).unwrap());
-        let child = command.arg("--config").arg(home.join("config.yaml")).spawn().unwrap();
-        Sidecar { child, port, log }
+        Sidecar(Process::spawn(env!("CARGO_BIN_EXE_etcd-sidecar"), home, &config, port))
     }
 
     /// Starts the program and waits until it serves.
     pub(crate) fn start(&self, etcd: &str, more: &str) -> Sidecar {
-        let mut sidecar = self.spawn(etcd, more);
-        let began = Instant::now();
-        while try_ask(self.port, "GET", "/healthz").is_none() {
-            let exited = sidecar.child.try_wait().unwrap();
-            assert!(exited.is_none() && began.elapsed() < Duration::from_secs(30), "it does not serve: {}", sidecar.said());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        sidecar
+        Sidecar(self.spawn(etcd, more).0.serving())
     }
 }
 
-/// A running sidecar; killed when dropped.
-pub(crate) struct Sidecar {
-    child: Child,
-    pub(crate) port: u16,
-    log: PathBuf,
-}
+/// A running sidecar.
+pub(crate) struct Sidecar(Process);
 
 impl Sidecar {
-    pub(crate) fn ask(&self, method: &str, path: &str) -> Answer {
-        try_ask(self.port, method, path).unwrap_or_else(|| panic!("no whole answer to {method} {path}: {}", self.said()))
-    }
-
-    pub(crate) fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path)
-    }
-
     /// A backup that has to succeed.
     pub(crate) fn back_up(&self) -> serde_json::Value {
-        self.get("/v1/backupnow").json()
-    }
-
-    /// What it logged so far.
-    pub(crate) fn said(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let answer = self.get("/v1/backupnow");
+        assert_eq!(answer.status, 200, "{answer:?}: {}", self.said());
+        answer.json()
     }
 
     pub(crate) fn wait(mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        self.0.wait()
     }
 
-    /// Ends it as an init system does.
     pub(crate) fn stop(self) {
-        self.signal(Signal::TERM);
-        let log = self.log.clone();
-        let status = self.wait();
-        assert!(status.success(), "{status}: {}", fs::read_to_string(log).unwrap());
+        self.0.stop();
     }
 }
 
-impl Drop for Sidecar {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Sidecar {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.0
     }
 }
