@@ -21,4 +21,4 @@ pub mod script;
 #[cfg(any(feature = "etcd", feature = "script"))]
 pub use backup_core::Secret;
 #[cfg(any(feature = "etcd", feature = "script"))]
-pub use process::codes as program_codes;
+pub use process::{LogLimits, codes as program_codes};

@@ -23,7 +23,7 @@ mod watch;
 
 use backup_core::{BackupReader, JobContext, Probe, RestoreReport, RestoreTarget, Result, Sink, Source, Summary, async_trait};
 
-pub use crate::process::LogLimits;
+pub use crate::LogLimits;
 pub use config::ScriptConfig;
 pub use directory::JobDirectory;
 pub use job_file::JobFile;
