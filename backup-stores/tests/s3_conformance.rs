@@ -1,6 +1,7 @@
 //! The conformance suite on a real S3 server.
 
 #![cfg(feature = "s3")]
+#![allow(clippy::unwrap_used, reason = "test helpers stand outside of the test functions")]
 
 #[path = "support/ministack.rs"]
 mod ministack;

@@ -55,7 +55,7 @@ pub(super) async fn delete(bucket: &Bucket, cx: &JobContext, keys: &[ObjectKey])
     cx.check()?;
     let mut report = DeleteReport::default();
     for batch in keys.chunks(BATCH) {
-        let looks = batch.to_vec().into_iter().map(|key| async move {
+        let looks = batch.iter().cloned().map(|key| async move {
             let seen = bucket.stat_opt(cx, &key).await;
             (key, seen)
         });

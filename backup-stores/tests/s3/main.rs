@@ -1,6 +1,12 @@
 //! The S3 store on a real server, and through a proxy that breaks what it is told to.
 
 #![cfg(feature = "s3")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test helpers stand outside of the test functions"
+)]
 
 #[path = "../support/ministack.rs"]
 mod ministack;
