@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use super::bucket::Bucket;
 use super::codes;
-use super::error::{Refusal, document};
+use super::error::Refusal;
 use super::wire::{Ask, checksum};
+use super::xml::document;
 
 /// The most keys of one request.
 const BATCH: usize = 1000;

@@ -20,6 +20,7 @@ mod sweep;
 mod transport;
 mod wire;
 mod writer;
+mod xml;
 
 use std::sync::Arc;
 

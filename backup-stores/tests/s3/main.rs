@@ -10,6 +10,8 @@
 
 #[path = "../support/ministack.rs"]
 mod ministack;
+#[path = "../support/s3s.rs"]
+mod s3s;
 
 mod ambiguous;
 mod bench;
@@ -20,4 +22,5 @@ mod keys;
 mod opening;
 mod parts;
 mod restart;
+mod second_opinion;
 mod sweeping;
