@@ -26,6 +26,9 @@ has_protos() {
     done
     return 1
 }
+# The part of nfs-ganesha that serves a local file system.
+has_ganesha_vfs() { compgen -G '/usr/lib/*/ganesha/libfsalvfs.so' || test -e /usr/lib64/ganesha/libfsalvfs.so; }
+has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || has initdb; }
 has_venv() { python3 -c 'import venv, ensurepip'; }
 
 case $purpose in
@@ -48,6 +51,15 @@ test)
     need etcd-client has etcdctl
     need procps test -x /bin/kill
     need bsdutils has script
+    # Servers do not lie on every user's path.
+    PATH=$PATH:/usr/sbin:/sbin
+    need nfs-ganesha has ganesha.nfsd
+    need nfs-ganesha-vfs has_ganesha_vfs
+    need libnfs-utils has nfs-cp
+    need rpcbind has rpcbind
+    need mount has mount
+    need postgresql has_postgres
+    need postgresql-client has pg_dump
     ;;
 demo) ;;
 *)

@@ -32,6 +32,7 @@ stage() {
 
 stage "system packages" tools/packages.sh test
 stage "etcd programs" tools/fetch-etcd.sh
+stage "S3 server" tools/fetch-ministack.sh
 stage "format" cargo fmt --all --check
 # shellcheck disable=SC2086 # words
 stage "lints" cargo clippy $all --all-targets --quiet -- -D warnings

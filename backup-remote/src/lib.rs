@@ -13,6 +13,8 @@ pub mod codes;
 pub mod http;
 #[cfg(feature = "keystone")]
 pub mod keystone;
+#[cfg(test)]
+mod test_server;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 

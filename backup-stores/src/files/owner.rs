@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_name_tells_its_owner_and_other_names_tell_none() {
-        let job = Owner::Job(JobId::new("j1").unwrap());
+        let job = Owner::Job(JobId::new("0123456789abcdef0123456789abcdef").unwrap());
         for owner in [Owner::Put, job] {
             assert_eq!(Owner::of(&owner.name(3, 0xabc)), Some(owner));
         }

@@ -12,6 +12,9 @@ backup_core::error_codes! {
     FS_OTHER_FILE_SYSTEM = "fs.other_file_system", InvalidInput, Never,
         "A directory below the root is on another file system than `.backup/tmp`, so nothing can be published there in one step.",
         "Mount the other file system at the root itself, or give it a store of its own.";
+    FS_NOT_MOUNTED = "fs.not_mounted", Unavailable, Later,
+        "The root of the store does not lie on a mount of the kind that `require-mount` asks for.",
+        "Mount it; or correct `root` or `require-mount` in the configuration. Nothing was written.";
     FS_NO_ATOMIC_CREATE = "fs.no_atomic_create", Unsupported, Never,
         "The file system has neither hard links nor a rename that does not replace.",
         "Use a file system that has one of the two: ext4, xfs, btrfs, zfs, nfs and tmpfs do.";

@@ -11,9 +11,10 @@ use rustix::io::Errno;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::failed;
+use super::mount::Mount;
 use super::task;
 use super::tree::Tree;
-use crate::files::{Entries, shown};
+use crate::files::{Entries, is_silly, shown};
 
 /// How many objects are looked at in one go.
 const BATCH: usize = 512;
@@ -131,7 +132,8 @@ impl Walk {
         for entry in listing {
             let entry = entry.map_err(|errno| failed(errno, "listing", shown(&path)))?;
             let raw = entry.file_name();
-            if matches!(raw.to_bytes(), b"." | b"..") {
+            let silly = self.tree.mount.as_ref().is_some_and(Mount::is_nfs) && is_silly(raw.to_bytes());
+            if silly || matches!(raw.to_bytes(), b"." | b"..") {
                 continue;
             }
             let kind = match (entry.file_type(), raw.to_str()) {

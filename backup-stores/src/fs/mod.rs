@@ -5,6 +5,7 @@ mod config;
 mod delete;
 mod error;
 mod list;
+mod mount;
 mod ops;
 mod publish;
 mod put;
@@ -30,7 +31,8 @@ use backup_core::{
 };
 use futures::stream::BoxStream;
 
-pub use config::FsConfig;
+pub use config::{FsConfig, RequiredMount};
+use mount::Mount;
 use ops::{FsOps, RealOps};
 use temp::Temp;
 use tree::{Tree, open_root};
@@ -49,7 +51,8 @@ impl FsStore {
     /// Blocks for a few system calls. A full disk is no error here, because pruning needs an open store.
     ///
     /// # Errors
-    /// `fs.root_unusable` when the root is no directory; `store.denied` or `store.read_only` when it cannot be written.
+    /// `fs.root_unusable` when the root is no directory; `store.denied` or `store.read_only` when it cannot be written;
+    /// `fs.not_mounted` when it does not lie on what [`FsConfig::require_mount`] asks for, before anything is made there.
     pub fn open(config: FsConfig) -> Result<Self> {
         let store = Self::open_with(&config, true, |root| Arc::new(RealOps::probe(root)))?;
         store.check_writable().context(|| format!("opening the file store at `{}`", store.tree.path.display()))?;
@@ -60,7 +63,7 @@ impl FsStore {
     /// fails as the file system says.
     ///
     /// # Errors
-    /// `fs.root_unusable` when the root is no directory, or not there.
+    /// `fs.root_unusable` when the root is no directory, or not there; `fs.not_mounted` as [`FsStore::open`].
     pub fn open_read_only(config: FsConfig) -> Result<Self> {
         Self::open_with(&config, false, |root| Arc::new(RealOps::probe(root)))
     }
@@ -70,9 +73,11 @@ impl FsStore {
         create: bool,
         ops: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Arc<dyn FsOps>,
     ) -> Result<Self> {
-        let (path, root) = open_root(&config.root, create)?;
+        let required = config.require_mount.as_ref();
+        let (path, root) = open_root(&config.root, create, required)?;
+        let mount = required.map(|required| Mount::of(&path, root.as_fd(), required)).transpose()?;
         let ops = ops(root.as_fd());
-        Ok(Self { tree: Arc::new(Tree::new(path, root, ops)) })
+        Ok(Self { tree: Arc::new(Tree::new(path, root, mount, ops)) })
     }
 
     fn check_writable(&self) -> Result<()> {
@@ -122,12 +127,20 @@ impl Store for FsStore {
 
     async fn delete(&self, cx: &JobContext, keys: &[ObjectKey]) -> Result<DeleteReport> {
         let (tree, its_cx, keys) = (Arc::clone(&self.tree), cx.clone(), keys.to_vec());
-        task::change(cx, move || Ok(delete::delete(&tree, &its_cx, &keys))).await
+        let delete = move || {
+            tree.check_mount()?;
+            Ok(delete::delete(&tree, &its_cx, &keys))
+        };
+        task::change(cx, delete).await
     }
 
     async fn sweep(&self, cx: &JobContext, options: SweepOptions) -> Result<SweepReport> {
         let (tree, its_cx) = (Arc::clone(&self.tree), cx.clone());
-        task::change(cx, move || sweep::sweep(&tree, &its_cx, &options)).await
+        let sweep = move || {
+            tree.check_mount()?;
+            sweep::sweep(&tree, &its_cx, &options)
+        };
+        task::change(cx, sweep).await
     }
 
     /// `file://` and the absolute path, not escaped; `None` when the root's path is no UTF-8.

@@ -24,6 +24,7 @@ const ATTEMPTS: usize = 64;
 /// unknown: the object is visible and whole, but a crash may still take its name away, and taking the name back could
 /// not be made durable either.
 pub(super) fn publish(tree: &Tree, temp: &Temp, sealed: &FileStat, key: &KeyPath, if_absent: bool) -> Result<()> {
+    tree.check_mount()?;
     for _ in 0..ATTEMPTS {
         let Some(dir) = tree.ensure_dir(key.dir())? else { continue };
         let named = if if_absent { name_new(tree, temp, &dir, key) } else { replace(tree, temp, &dir, key) };

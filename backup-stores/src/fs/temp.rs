@@ -23,6 +23,7 @@ pub(super) struct Temp {
 impl Temp {
     /// `random` keeps the names of several processes apart.
     pub(super) fn create(tree: &Tree, random: u64, owner: &Owner) -> Result<Self> {
+        tree.check_mount()?;
         let name = owner.name(tree.next(), random);
         // A second time when the directory was removed in between.
         for _ in 0..2 {

@@ -13,7 +13,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::codes::FS_ROOT;
+use super::config::RequiredMount;
 use super::error::failed;
+use super::mount::Mount;
 use super::ops::{DirId, FsOps};
 use crate::files::shown;
 
@@ -28,17 +30,20 @@ pub(super) struct Tree {
     pub(super) ops: Arc<dyn FsOps>,
     pub(super) path: PathBuf,
     root: Arc<OwnedFd>,
+    /// What `require-mount` holds on to.
+    pub(super) mount: Option<Mount>,
     durable: Mutex<HashSet<DirId>>,
     count: AtomicU64,
 }
 
-/// Opens the root itself; makes it and its missing parents when `create`.
-pub(super) fn open_root(root: &Path, create: bool) -> Result<(PathBuf, OwnedFd)> {
+/// Opens the root itself; makes it and its missing parents when `create`, after a look at the mount they would be made on.
+pub(super) fn open_root(root: &Path, create: bool, required: Option<&RequiredMount>) -> Result<(PathBuf, OwnedFd)> {
     let unusable = |why: &str| Error::new(&FS_ROOT, format!("the root `{}` of the file store {why}", root.display()));
     let path = std::path::absolute(root).map_err(|error| unusable("is no path").with_source(error))?;
     let open = || rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let opened = match open() {
         Err(Errno::NOENT) if create => {
+            required.map_or(Ok(()), |required| Mount::check_above(&path, required))?;
             create_root(&path).map_err(|error| match error.raw_os_error() {
                 Some(errno) => failed(Errno::from_raw_os_error(errno), "making the store's root", &path.to_string_lossy()),
                 None => unusable("cannot be made").with_source(error),
@@ -71,8 +76,13 @@ fn create_root(path: &Path) -> std::io::Result<()> {
 }
 
 impl Tree {
-    pub(super) fn new(path: PathBuf, root: OwnedFd, ops: Arc<dyn FsOps>) -> Self {
-        Self { ops, path, root: Arc::new(root), durable: Mutex::default(), count: AtomicU64::new(0) }
+    pub(super) fn new(path: PathBuf, root: OwnedFd, mount: Option<Mount>, ops: Arc<dyn FsOps>) -> Self {
+        Self { ops, path, root: Arc::new(root), mount, durable: Mutex::default(), count: AtomicU64::new(0) }
+    }
+
+    /// Before anything is changed: whether the mount that was asked for is still there.
+    pub(super) fn check_mount(&self) -> Result<()> {
+        self.mount.as_ref().map_or(Ok(()), Mount::check)
     }
 
     /// A number that no other writer of this store has.

@@ -5,6 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::tree::Tree;
 use super::wire::{Attr, Fault, Handle, Page, Status};
+use crate::files::is_silly;
 
 /// How often a directory is read again from its start, when the server does not go on because it changed meanwhile.
 const RESTARTS: usize = 16;
@@ -77,26 +78,6 @@ async fn pages(cx: &JobContext, tree: &Tree, dir: &Handle, mut attributes: bool)
         if stuck {
             // It neither ends nor goes on.
             return Err(Fault::Status(Status::NFS3ERR_BAD_COOKIE));
-        }
-    }
-}
-
-/// Whether a client of the kernel made this name for a file that was removed while it was open ("silly rename").
-pub(super) fn is_silly(name: &[u8]) -> bool {
-    name.strip_prefix(b".nfs").is_some_and(|rest| rest.len() >= 8 && rest.iter().all(|b| b.is_ascii_hexdigit() || *b == b'.'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn silly_names_are_those_that_kernels_make() {
-        for silly in [".nfs0000000000a5b0f100000003", ".nfs00000000123456780000002a", ".nfs.20051001.0d28"] {
-            assert!(is_silly(silly.as_bytes()), "{silly}");
-        }
-        for other in [".nfs", ".nfsroot", ".nfs-backup.tar", "x.nfs0000000000a5b0f100000003", ".nfs1.json"] {
-            assert!(!is_silly(other.as_bytes()), "{other}");
         }
     }
 }

@@ -6,14 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use backup_core::JobContext;
 
 use super::tree::Tree;
-use super::wire::{Fault, Found, Handle, Kind, Status};
+use super::wire::{Fault, FileId, Found, Handle, Kind, Status};
 
 /// A file that was found or made under a name.
 #[derive(Debug)]
 pub(super) struct File {
     dir: String,
     name: String,
-    id: u64,
+    id: FileId,
     handle: Mutex<Handle>,
 }
 
@@ -30,8 +30,8 @@ impl File {
         &self.dir
     }
 
-    /// The file's number, which tells it from others.
-    pub(super) fn id(&self) -> u64 {
+    /// What tells it from other files.
+    pub(super) fn id(&self) -> FileId {
         self.id
     }
 
@@ -55,7 +55,7 @@ impl File {
         if self.handle() == handle {
             tree.forget();
             let found = tree.in_dir(cx, &self.dir, |dir| async move { tree.session.lookup(cx, &dir, &self.name).await }).await?;
-            if found.attr.id != self.id || found.attr.kind != Kind::File {
+            if found.attr.id.number != self.id.number || found.attr.kind != Kind::File {
                 return Err(Fault::Status(Status::NFS3ERR_STALE));
             }
             *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = found.handle;

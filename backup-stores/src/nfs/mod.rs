@@ -32,7 +32,7 @@ use backup_remote::Calls;
 use futures::stream::BoxStream;
 
 use crate::OpenOptions;
-use crate::files::KeyPath;
+use crate::files::{KeyPath, is_silly};
 pub use config::NfsConfig;
 use tree::Tree;
 use wire::{Session, Target};
@@ -76,7 +76,7 @@ impl NfsStore {
 
 /// Names that clients of the kernel make are not listed, so no object may have one.
 fn usable(key: &ObjectKey) -> Result<KeyPath> {
-    match key.as_str().split('/').any(|name| dir::is_silly(name.as_bytes())) {
+    match key.as_str().split('/').any(|name| is_silly(name.as_bytes())) {
         true => {
             let text = format!("`{key}` has a name that NFS clients give to removed files; choose another one");
             Err(Error::new(&core_codes::INPUT_INVALID, text))

@@ -9,7 +9,7 @@ use super::error::{failed, symlink, taken};
 use super::file::File;
 use super::temp;
 use super::tree::Tree;
-use super::wire::{Fault, Kind, Status};
+use super::wire::{Fault, FileId, Kind, Status};
 use crate::files::KeyPath;
 
 /// How long it may take to find out what a call without an answer did.
@@ -110,8 +110,8 @@ async fn unless_swept(cx: &JobContext, tree: &Tree, temp: &File, result: Result<
     }
 }
 
-/// What stands at the key, and its number.
-async fn look(cx: &JobContext, tree: &Tree, key: &KeyPath) -> Result<Option<(Kind, u64)>, Fault> {
+/// What stands at the key.
+async fn look(cx: &JobContext, tree: &Tree, key: &KeyPath) -> Result<Option<(Kind, FileId)>, Fault> {
     let found = tree.in_dir(cx, key.dir(), |dir| async move { tree.session.lookup(cx, &dir, key.name()).await }).await;
     match found {
         Ok(found) => Ok(Some((found.attr.kind, found.attr.id))),

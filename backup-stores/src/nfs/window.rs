@@ -1,7 +1,8 @@
 //! Bytes on their way to the server's disk, kept until they are there.
 //!
 //! A server may keep what is written to it in memory until a COMMIT, and lose it when it restarts. It then has another write verifier:
-//! when a COMMIT shows another one than the writes before it, they are made again (RFC 1813, section 3.3.7).
+//! when a COMMIT shows another one than the writes before it, they are made again (RFC 1813, section 3.3.7). There are servers whose
+//! verifier is the second of their start, and which come back within it, so a broken connection is taken for a sign too.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use super::wire::{Fault, Status, Verifier, Wrote};
 pub(super) const SEGMENT: u64 = 8 << 20;
 /// How often a segment is written again before its writer fails.
 const REPETITIONS: usize = 16;
+/// How often of these because a connection broke, and nothing else: a bad network is no server that forgets.
+const DISTRUST: usize = 2;
 
 /// The end of a file that grows.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ struct Segment {
     writes: VecDeque<Task<Written>>,
     written: Option<Written>,
     bytes: u64,
+    /// The connections that had broken when its first byte was sent.
+    breaks: u64,
 }
 
 /// What writes came to: nothing left to commit, or what a commit must say.
@@ -102,6 +107,9 @@ impl Window {
     fn send(&mut self, data: Bytes, stable: bool) {
         let (offset, size) = (self.end, data.len() as u64);
         self.end += size;
+        if self.filling.bytes == 0 {
+            self.filling.breaks = self.place.tree.session.breaks();
+        }
         self.filling.bytes += size;
         self.filling.pieces.push_back((offset, data.clone()));
         self.filling.writes.push_back(self.place.write(offset, data, stable));
@@ -149,17 +157,20 @@ impl Segment {
 /// Waits for the writes of a segment and commits them; writes them again as long as the server restarts in between.
 async fn commit(place: Place, mut segment: Segment) -> Result<()> {
     let start = segment.pieces.front().map_or(0, |(offset, _)| *offset);
-    for _ in 0..REPETITIONS {
+    for repetition in 0..REPETITIONS {
         match segment.all().await? {
             Written::Stable => return Ok(()),
-            Written::Unstable(verifier) if place.commit(start, segment.bytes).await? == verifier => return Ok(()),
+            Written::Unstable(verifier)
+                if place.commit(start, segment.bytes).await? == verifier
+                    && (place.tree.session.breaks() == segment.breaks || repetition >= DISTRUST) =>
+            {
+                return Ok(());
+            }
             _ => {}
         }
-        tracing::info!(
-            file = place.file.path(),
-            bytes = segment.bytes,
-            "the server restarted; writing again what it may have lost"
-        );
+        let (file, bytes) = (place.file.path(), segment.bytes);
+        tracing::info!(file, bytes, "the server may have restarted; writing again what it may have lost");
+        segment.breaks = place.tree.session.breaks();
         segment.writes = segment.pieces.iter().map(|(offset, data)| place.write(*offset, data.clone(), false)).collect();
     }
     let text = format!("`{}`: the server lost the same bytes {REPETITIONS} times", place.file.path());

@@ -20,7 +20,7 @@ mount -t tmpfs tmpfs /run || exit 1
 mkdir -p /run/rpcbind /run/lock /run/ganesha
 unshare --net rpcbind -f -w </dev/null &
 while [ ! -S /run/rpcbind.sock ]; do sleep 0.01; done
-ganesha.nfsd -F -f "$1/ganesha.conf" -L "$1/log" -p /run/ganesha/pid </dev/null &
+ganesha.nfsd -F -E "$2" -f "$1/ganesha.conf" -L "$1/log" -p /run/ganesha/pid </dev/null &
 cat >/dev/null
 "#;
 
@@ -60,13 +60,13 @@ pub struct Setup {
     pub access: &'static str,
     /// `No_Root_Squash` or `All_Squash`.
     pub squash: &'static str,
-    /// More lines of the configuration.
-    pub more: String,
+    /// Whether it has another write verifier after each start. By itself its verifier is the second of its start.
+    pub verifiers: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { export: None, access: "RW", squash: "No_Root_Squash", more: String::new() }
+        Self { export: None, access: "RW", squash: "No_Root_Squash", verifiers: true }
     }
 }
 
@@ -77,6 +77,7 @@ pub struct Ganesha {
     directory: TempDir,
     export: PathBuf,
     setup: Setup,
+    starts: u32,
     running: Option<(Child, ChildStdin)>,
 }
 
@@ -91,7 +92,7 @@ impl Ganesha {
         let export = setup.export.clone().unwrap_or_else(|| directory.path().join("export"));
         std::fs::create_dir_all(&export).unwrap();
         let (nfs_port, mount_port) = (free_port(), free_port());
-        let mut server = Self { nfs_port, mount_port, directory, export, setup, running: None };
+        let mut server = Self { nfs_port, mount_port, directory, export, setup, starts: 0, running: None };
         server.run();
         server
     }
@@ -105,14 +106,14 @@ impl Ganesha {
     /// Starts it; it may not serve yet.
     pub fn spawn(&mut self) {
         let (dir, export) = (self.directory.path().display(), self.export.display());
-        let Setup { access, squash, more, .. } = &self.setup;
+        let Setup { access, squash, verifiers, .. } = self.setup;
         let (nfs, mount) = (self.nfs_port, self.mount_port);
         let text = format!(
             "NFS_CORE_PARAM {{ NFS_Port={nfs}; MNT_Port={mount}; Bind_addr=127.0.0.1; Protocols=3; Enable_NLM=false; Enable_RQUOTA=false; }}\n\
              NFSV4 {{ Graceless=true; RecoveryRoot={dir}/recovery; }}\n\
              EXPORT {{ Export_Id=1; Path={export}; Pseudo=/export; Access_Type={access}; Squash={squash}; SecType=sys; Protocols=3; \
              Transports=TCP; FSAL {{ Name=VFS; }} }}\n\
-             LOG {{ Default_Log_Level=EVENT; }}\n{more}\n"
+             LOG {{ Default_Log_Level=EVENT; }}\n"
         );
         std::fs::write(self.directory.path().join("ganesha.conf"), text).unwrap();
         std::fs::create_dir_all(self.directory.path().join("recovery")).unwrap();
@@ -132,7 +133,10 @@ impl Ganesha {
             "-c",
             SCRIPT,
         ]);
-        command.arg("ganesha").arg(self.directory.path()).env_clear().env("PATH", path);
+        self.starts += u32::from(verifiers || self.starts == 0);
+        let epoch = 1_700_000_000 + self.starts;
+        command.arg("ganesha").arg(self.directory.path()).arg(epoch.to_string());
+        command.env_clear().env("PATH", path);
         command.stdin(Stdio::piped()).stdout(output.try_clone().unwrap()).stderr(output);
         let mut child = command.spawn().unwrap();
         let input = child.stdin.take().unwrap();

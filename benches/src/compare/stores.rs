@@ -7,6 +7,10 @@ use super::remote::Remote;
 use super::running::Running;
 use super::{Outcome, Settings, remove};
 
+#[path = "../../../backup-stores/tests/support/ganesha.rs"]
+#[allow(unreachable_pub, reason = "shared with the tests of the stores")]
+mod ganesha;
+
 const S3: &str = "127.0.0.1:18112";
 
 /// A program that the tools of this project put in place.
@@ -46,4 +50,28 @@ pub(super) fn s3(settings: &Settings) -> Outcome {
     .transfers(settings)?;
     drop(server);
     remove(&root)
+}
+
+/// Against `nfs-cp`, both on nfs-ganesha.
+pub(super) fn nfs(settings: &Settings) -> Outcome {
+    if !ganesha::wanted() {
+        return Err("nfs-ganesha cannot be started here".into());
+    }
+    let export = settings.path("nfs");
+    remove(&export)?;
+    let server = ganesha::Ganesha::with(ganesha::Setup { export: Some(export.clone()), ..ganesha::Setup::default() });
+    let theirs = server.libnfs_url("theirs");
+    Remote {
+        name: "nfs-ganesha",
+        url: Box::new(|path| server.config(path).to_string()),
+        environment: Vec::new(),
+        client: "nfs-cp",
+        upload: Box::new(|file| format!("nfs-cp '{file}' '{theirs}'")),
+        download: Box::new(|file| format!("nfs-cp '{theirs}' '{file}'")),
+        goal: 1.0,
+        server: None,
+    }
+    .transfers(settings)?;
+    drop(server);
+    remove(&export)
 }

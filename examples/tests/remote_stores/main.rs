@@ -5,14 +5,26 @@
 
 mod etcd_backup;
 mod etcd_sidecar;
+#[cfg(feature = "nfs")]
+mod nfs;
 mod place;
+#[cfg(feature = "s3")]
+mod s3;
 
 #[path = "../../../backup-sources/tests/support/etcd.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
 mod etcd;
+#[cfg(feature = "nfs")]
+#[path = "../../../backup-stores/tests/support/ganesha.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the stores; each uses a part")]
+mod ganesha;
 #[path = "../common/http.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod http;
+#[cfg(feature = "s3")]
+#[path = "../../../backup-stores/tests/support/ministack.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the stores; each uses a part")]
+mod ministack;
 #[path = "../common/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod process;

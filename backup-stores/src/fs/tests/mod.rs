@@ -3,6 +3,7 @@
 mod faults;
 mod limits;
 mod listing;
+mod mounts;
 mod order;
 mod races;
 mod reading;

@@ -13,4 +13,4 @@ pub(super) use connect::Target;
 pub(super) use mount::Mounted;
 pub(super) use ops::{Page, Wrote};
 pub(super) use session::Session;
-pub(super) use types::{Attr, Fault, Found, Handle, Kind, Limits, Status, Verifier};
+pub(super) use types::{Attr, Fault, FileId, Found, Handle, Kind, Limits, Status, Verifier};

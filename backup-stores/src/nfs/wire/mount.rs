@@ -67,7 +67,11 @@ impl Session {
             Ok(handle) => Mounted::Handle(handle),
             Err(status @ (mountstat3::MNT3ERR_ACCES | mountstat3::MNT3ERR_PERM)) => Mounted::Refused(Error::new(
                 &codes::STORE_DENIED,
-                format!("`{server}` does not let this machine use the export `{path}` ({status}){}", self.privileged()),
+                format!(
+                    "`{server}` has no export `{path}`, or does not let this machine use it ({status}; `showmount -e {server}` shows \
+                     what there is){}",
+                    self.privileged()
+                ),
             )),
             Err(status) => {
                 let text = format!("`{server}` has no export `{path}` ({status}); `showmount -e {server}` shows what there is");

@@ -1,6 +1,7 @@
 //! Calls to the server: each through the limits and retries of [`Calls`], over one of a few connections.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,19 @@ pub(in crate::nfs) struct Session {
     pub(super) target: Target,
     /// Connections that nobody uses. There are never more than the limit of parallel calls.
     idle: Mutex<Vec<Connection>>,
+    /// How many connections ended otherwise than in order.
+    breaks: AtomicU64,
+}
+
+/// A call under way: a connection that is given up before its answer came is one that broke.
+struct UnderWay<'a>(Option<&'a AtomicU64>);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some(breaks) = self.0 {
+            breaks.fetch_add(1, Ordering::AcqRel);
+        }
+    }
 }
 
 /// The server's answer.
@@ -35,7 +49,7 @@ pub(super) struct Answer<T> {
 
 impl Session {
     pub(in crate::nfs) fn new(calls: Calls, target: Target) -> Self {
-        Self { calls, target, idle: Mutex::default() }
+        Self { calls, target, idle: Mutex::default(), breaks: AtomicU64::new(0) }
     }
 
     /// Calls a procedure of NFS. A connection that broke, or on which an answer is overdue, is closed and made anew: nobody can tell
@@ -51,6 +65,7 @@ impl Session {
                 Ok(connection) => connection,
                 Err(error) => return Attempt::Failed(Failure::unsent(error)),
             };
+            let mut under_way = UnderWay(Some(&self.breaks));
             let answer = connection.rpc.call::<C, Nfs3Result<T, E>>(PROGRAM, VERSION, procedure as u32, args).await;
             let result = match answer {
                 Ok(Nfs3Result::Ok(value)) => Ok(value),
@@ -62,6 +77,7 @@ impl Session {
                     return self.broken(error);
                 }
             };
+            under_way.0 = None;
             self.give_back(connection);
             if matches!(result, Err(Status::NFS3ERR_JUKEBOX)) {
                 let error = Error::new(&remote::OVERLOADED, "the server says that it can do that only later (NFS3ERR_JUKEBOX)");
@@ -72,11 +88,17 @@ impl Session {
         self.calls.run(cx, &call, attempt).await
     }
 
+    /// Another value later means that a connection broke in between: the server may have restarted.
+    pub(in crate::nfs) fn breaks(&self) -> u64 {
+        self.breaks.load(Ordering::Acquire)
+    }
+
     async fn connection(&self, cx: &JobContext) -> Result<Connection> {
         while let Some(connection) = self.idle().pop() {
             if connection.is_idle() {
                 return Ok(connection);
             }
+            self.breaks.fetch_add(1, Ordering::AcqRel);
         }
         self.target.connect(cx, self.calls.limits().stall(), Service::Nfs).await
     }

@@ -26,8 +26,15 @@ pub(in crate::nfs) struct Attr {
     pub(in crate::nfs) kind: Kind,
     pub(in crate::nfs) size: u64,
     pub(in crate::nfs) modified: Option<DateTime<Utc>>,
-    /// The file's number in its file system: the same file or another.
-    pub(in crate::nfs) id: u64,
+    pub(in crate::nfs) id: FileId,
+}
+
+/// The same file or another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::nfs) struct FileId {
+    file_system: u64,
+    /// In its file system. A server that restarts may number file systems anew, never files.
+    pub(in crate::nfs) number: u64,
 }
 
 impl From<&fattr3> for Attr {
@@ -39,7 +46,7 @@ impl From<&fattr3> for Attr {
             _ => Kind::Other,
         };
         let modified = DateTime::from_timestamp(i64::from(attr.mtime.seconds), attr.mtime.nseconds.min(999_999_999));
-        Self { kind, size: attr.size, modified, id: attr.fileid }
+        Self { kind, size: attr.size, modified, id: FileId { file_system: attr.fsid, number: attr.fileid } }
     }
 }
 

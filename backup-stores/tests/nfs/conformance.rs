@@ -1,9 +1,4 @@
 //! Every promise of the `Store` contract, on a real NFS server.
-#![cfg(feature = "nfs")]
-#![allow(clippy::unwrap_used, reason = "the factory stands outside of the test functions")]
-
-#[path = "support/ganesha.rs"]
-mod ganesha;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +8,8 @@ use backup_core::testkit::test_context;
 use backup_core::{Environment, Store, async_trait};
 use backup_stores::OpenOptions;
 use backup_stores::nfs::NfsStore;
-use ganesha::{Ganesha, wanted};
+
+use crate::ganesha::{Ganesha, wanted};
 
 struct Directories {
     server: Ganesha,
