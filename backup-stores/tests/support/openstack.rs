@@ -43,7 +43,7 @@ pub fn context() -> JobContext {
     test_context(&Environment::default())
 }
 
-fn base() -> PathBuf {
+pub fn base() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/openstack");
     std::env::var_os("OS_BASE").map_or(own, PathBuf::from)
 }
@@ -75,6 +75,11 @@ impl OpenStack {
     /// Who the member is.
     pub fn keystone(&self) -> KeystoneConfig {
         keystone(&self.variables)
+    }
+
+    /// What no log, error or `Debug` may show.
+    pub fn password(&self) -> String {
+        self.keystone().password.unwrap().expose().to_owned()
     }
 
     /// A container of the test's own.
