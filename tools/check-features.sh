@@ -9,7 +9,7 @@ combinations() {
 import json, sys
 for package in json.load(sys.stdin)["packages"]:
     name, features = package["name"], package["features"]
-    if name not in ("backup-core", "backup-sources", "backup-stores", "backup-http"):
+    if name not in ("backup-core", "backup-remote", "backup-sources", "backup-stores", "backup-http"):
         continue
     print(name, "--no-default-features")
     for feature in sorted(features):

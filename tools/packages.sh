@@ -28,6 +28,7 @@ has_protos() {
 }
 # The part of nfs-ganesha that serves a local file system.
 has_ganesha_vfs() { compgen -G '/usr/lib/*/ganesha/libfsalvfs.so' || test -e /usr/lib64/ganesha/libfsalvfs.so; }
+has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || has initdb; }
 has_venv() { python3 -c 'import venv, ensurepip'; }
 
 case $purpose in
@@ -57,6 +58,8 @@ test)
     need libnfs-utils has nfs-cp
     need rpcbind has rpcbind
     need mount has mount
+    need postgresql has_postgres
+    need postgresql-client has pg_dump
     ;;
 demo) ;;
 *)

@@ -11,6 +11,10 @@ mod calls;
 pub mod codes;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "keystone")]
+pub mod keystone;
+#[cfg(test)]
+mod test_server;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 

@@ -4,14 +4,13 @@
 
 mod support;
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use backup_core::{Error, ErrorKind, JobContext, Result, Source, Summary};
+use backup_remote::testkit::{ConnectionFault, Ending, FaultyProxy, Harm, Which};
 use backup_sources::etcd::{EtcdConfig, EtcdSource, Packaging};
 use rustix::process::Signal;
 use support::etcd::{Server, Setup, V3_6, fill, server, tool};
-use support::proxy::{Harm, Proxy};
 use support::{RecordingSink, context};
 use tokio::task::JoinHandle;
 
@@ -102,12 +101,14 @@ async fn a_bit_flipped_on_the_network_is_found_by_the_trailer() {
     let Some(etcd) = filled().await else { return };
     etcd.client().await.put("marker", "flip a bit of this marker", None).await.unwrap();
     for packaging in [Packaging::Raw, Packaging::Tar] {
-        let proxy = Proxy::start(&etcd.url, Harm::Flip(b"flip a bit of this marker")).await;
+        let proxy = FaultyProxy::tcp(&etcd.url).await;
+        let harm = Harm::Flip(b"flip a bit of this marker".to_vec());
+        let rule = proxy.connections(Which::all(), ConnectionFault::ToClient(harm));
         let mut config = etcd.config(None);
-        config.endpoints = vec![proxy.url.clone()];
+        config.endpoints = vec![proxy.url()];
         config.packaging = packaging;
         let error = failure(config).await;
-        assert!(proxy.harmed.load(Ordering::SeqCst) > 0, "the marker did not pass in one piece");
+        assert!(rule.hits() > 0, "the marker did not pass in one piece");
         assert_eq!(error.code().name, "etcd.snapshot_damaged", "{error}");
     }
 }
@@ -116,12 +117,14 @@ async fn a_bit_flipped_on_the_network_is_found_by_the_trailer() {
 async fn a_stream_cut_on_the_network_publishes_nothing() {
     let Some(etcd) = filled().await else { return };
     for cut in [100_000, 10 << 20] {
-        let proxy = Proxy::start(&etcd.url, Harm::Cut(cut)).await;
+        let proxy = FaultyProxy::tcp(&etcd.url).await;
+        let harm = Harm::Cut { after: cut, ending: Ending::Close };
+        let rule = proxy.connections(Which::all(), ConnectionFault::ToClient(harm));
         let mut config = etcd.config(None);
-        config.endpoints = vec![proxy.url.clone()];
+        config.endpoints = vec![proxy.url()];
         let error = failure(config).await;
         assert_eq!(error.code().name, "etcd.unreachable", "{error}");
-        assert!(proxy.harmed.load(Ordering::SeqCst) > 0);
+        assert!(rule.hits() > 0);
     }
 }
 

@@ -37,6 +37,12 @@ fn catalogues() -> Vec<Catalogue> {
             codes: backup_stores::fs::codes::ALL,
         },
         Catalogue {
+            title: "Remote services",
+            module: "backup_remote::codes",
+            about: "What every store or source behind a network has in common.",
+            codes: backup_remote::codes::ALL,
+        },
+        Catalogue {
             title: "State on redb",
             module: "backup_stores::redb::codes",
             about: "What the file that holds a service's jobs, schedules and leases can say.",
@@ -47,6 +53,12 @@ fn catalogues() -> Vec<Catalogue> {
             module: "backup_sources::program_codes",
             about: "The source `script`, and every other source that runs a program.",
             codes: backup_sources::program_codes::ALL,
+        },
+        Catalogue {
+            title: "Source `script`",
+            module: "backup_sources::script::codes",
+            about: "What scripts leave behind, and the record of a running job.",
+            codes: backup_sources::script::codes::ALL,
         },
         #[cfg(feature = "etcd")]
         Catalogue {

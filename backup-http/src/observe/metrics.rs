@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::calls::{CallFamilies, RemoteCall};
 use super::http::HttpFamilies;
 use super::jobs::JobFamilies;
 
@@ -18,7 +19,7 @@ use super::jobs::JobFamilies;
 ///
 /// # Behavior
 /// All names begin with `backup_`. Labels have few values: kinds and outcomes of jobs, the sets that the service looks after,
-/// route patterns (never a path), methods, status codes. It is a [`JobObserver`]; [`Metrics::http`] is the layer that
+/// route patterns (never a path), methods, status codes, operations of remote services. It is a [`JobObserver`]; [`Metrics::http`] is the layer that
 /// measures requests.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -26,6 +27,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Mutex<Registry>,
     jobs: JobFamilies,
+    calls: CallFamilies,
     http: HttpFamilies,
     now: Now,
 }
@@ -69,8 +71,9 @@ impl Metrics {
         let now = Now::default();
         now.register(&mut registry);
         let jobs = JobFamilies::registered(&mut registry);
+        let calls = CallFamilies::registered(&mut registry);
         let http = HttpFamilies::registered(&mut registry);
-        Self(Arc::new(Inner { registry: Mutex::new(registry), jobs, http, now }))
+        Self(Arc::new(Inner { registry: Mutex::new(registry), jobs, calls, http, now }))
     }
 
     /// Lets a program register metrics of its own; their names begin with `backup_`, too.
@@ -81,6 +84,11 @@ impl Metrics {
     /// The layer that measures requests; see [`HttpMetrics`](super::HttpMetrics).
     pub fn http(&self) -> super::HttpMetrics {
         super::HttpMetrics::new(self.0.http.clone())
+    }
+
+    /// Counts a call to a remote service, a store's above all.
+    pub fn remote_call(&self, call: &RemoteCall<'_>) {
+        self.0.calls.ended(call);
     }
 
     /// OpenMetrics text, with what the service says of itself: running and queued jobs, and health.

@@ -1,5 +1,6 @@
 //! `/healthz`, `/metrics` and `/openapi.json`, outside of every dialect.
 
+mod calls;
 mod health;
 mod http;
 mod jobs;
@@ -20,6 +21,7 @@ use axum::{Json, Router};
 use backup_core::Bytes;
 use backup_core::service::BackupService;
 
+pub use calls::RemoteCall;
 pub use health::{HealthAnswer, ProcessState, SetAnswer};
 pub use http::{HttpMetrics, Measured, MeasuredFuture};
 pub use metrics::Metrics;

@@ -41,6 +41,7 @@ struct Serving {
     service: BackupService,
     good: Target,
     bad: Target,
+    metrics: Metrics,
     observe: Observe,
     router: Router,
 }
@@ -65,7 +66,7 @@ async fn serving() -> Serving {
         .unwrap();
     let observe = Observe::new(metrics.clone(), document());
     let router = observe.router().layer(metrics.http());
-    Serving { clock, service, good, bad, observe, router }
+    Serving { clock, service, good, bad, metrics, observe, router }
 }
 
 impl Serving {
@@ -141,6 +142,25 @@ async fn metrics_count_jobs_by_kind_and_outcome_and_tell_ages_by_set() {
     }
     let age = serving.sample("backup_age_seconds{set=\"good\"}").await.unwrap();
     assert!((100.0..200.0).contains(&age), "{age}");
+}
+
+#[tokio::test]
+async fn calls_to_remote_services_are_counted_with_their_attempts() {
+    let serving = serving().await;
+    let call = |failed| RemoteCall::new("s3", "PutObject", failed).attempts(3, Duration::from_secs(2)).bytes(100);
+    serving.metrics.remote_call(&call(None));
+    serving.metrics.remote_call(&call(Some(backup_core::ErrorKind::Timeout)));
+    serving.metrics.remote_call(&RemoteCall::new("s3", "ListObjects", None));
+    for (name, value) in [
+        ("backup_remote_calls_total{service=\"s3\",operation=\"PutObject\",outcome=\"ok\"}", 1.0),
+        ("backup_remote_calls_total{service=\"s3\",operation=\"PutObject\",outcome=\"timeout\"}", 1.0),
+        ("backup_remote_call_attempts_total{service=\"s3\",operation=\"PutObject\"}", 6.0),
+        ("backup_remote_call_sent_bytes_total{service=\"s3\",operation=\"PutObject\"}", 600.0),
+        ("backup_remote_call_duration_seconds_sum{service=\"s3\",operation=\"PutObject\"}", 4.0),
+        ("backup_remote_call_duration_seconds_count{service=\"s3\",operation=\"ListObjects\"}", 1.0),
+    ] {
+        assert_eq!(serving.sample(name).await, Some(value), "{name}\n{}", serving.get("/metrics").await.1);
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 
-use backup_core::{Error, JobContext, Result};
+use backup_core::{Error, JobContext, Result, Retry};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 use http_body::Body as _;
@@ -41,7 +41,8 @@ impl Body {
     pub async fn whole(self, limit: u64) -> Result<Bytes> {
         let (calls, cx) = (self.calls.clone(), self.cx.clone());
         let whole = self.unpaced(limit).await?;
-        calls.paced(&cx, whole.len() as u64).await?;
+        // Who is cancelled in this wait has the bytes all the same.
+        let _ = calls.paced(&cx, whole.len() as u64).await;
         Ok(whole)
     }
 
@@ -51,7 +52,8 @@ impl Body {
         let mut whole = BytesMut::new();
         while let Some(bytes) = stream.try_next().await? {
             if (whole.len() + bytes.len()) as u64 > limit {
-                return Err(Error::new(&codes::ANSWER, format!("the answer has more than {limit} bytes")));
+                let longer = Error::new(&codes::ANSWER, format!("the answer has more than {limit} bytes"));
+                return Err(longer.with_retry(Retry::Never));
             }
             whole.extend_from_slice(&bytes);
         }

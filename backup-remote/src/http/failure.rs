@@ -40,13 +40,12 @@ pub(super) fn of<T>(error: reqwest::Error) -> Attempt<T> {
 fn certificate(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
-        // An I/O error leaves the error that it wraps out of its sources.
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let of_tls = wrapped.and_then(|wrapped| wrapped.downcast_ref::<rustls::Error>()).or_else(|| error.downcast_ref());
-        if let Some(refused @ rustls::Error::InvalidCertificate(_)) = of_tls {
+        if let Some(refused @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
             return Some(refused.to_string());
         }
-        next = error.source();
+        // An I/O error leaves the error that it wraps out of its sources.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = wrapped.map(|wrapped| wrapped as _).or_else(|| error.source());
     }
     None
 }

@@ -1,7 +1,7 @@
 //! How connections are made.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backup_core::{Error, Result};
@@ -41,7 +41,7 @@ impl HttpOptions {
             .http1_only()
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(15))
-            .pool_max_idle_per_host(limits.parallel)
+            .pool_max_idle_per_host(limits.parallel.max(1))
             // Shorter than what servers and balancers grant, so that a call seldom meets a connection that is just being closed.
             .pool_idle_timeout(Duration::from_secs(20));
         #[cfg(target_os = "linux")]
@@ -53,16 +53,24 @@ impl HttpOptions {
         if !authorities.is_empty() {
             builder = builder.tls_certs_merge(authorities);
         }
-        builder.build().map_err(|error| refused("the HTTP client cannot be made", &super::failure::described(&error)))
+        builder.build().map_err(|error| {
+            let cause = super::failure::described(&error);
+            // Certificates are looked into only here.
+            refused(&self.ca_file.as_ref().map_or_else(|| "the HTTP client".to_owned(), |file| named(file)), &cause)
+        })
     }
 
     fn authorities(&self) -> Result<Vec<reqwest::Certificate>> {
         let Some(file) = &self.ca_file else { return Ok(Vec::new()) };
-        let named = format!("the file of authorities {}", file.display());
+        let named = named(file);
         let pem = std::fs::read(file).map_err(|error| refused(&named, &error))?;
         let authorities = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| refused(&named, &error))?;
         if authorities.is_empty() { Err(refused(&named, &"it holds no certificate")) } else { Ok(authorities) }
     }
+}
+
+fn named(file: &Path) -> String {
+    format!("the file of authorities {}", file.display())
 }
 
 fn refused(what: &str, why: &dyn fmt::Display) -> Error {

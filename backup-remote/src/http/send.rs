@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use backup_core::error::codes as core_codes;
-use backup_core::{Error, JobContext, Result};
+use backup_core::{Effect, Error, JobContext, Result, Retry};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response};
 
 use super::Http;
 use super::body::Body;
@@ -42,7 +43,7 @@ impl Http {
     /// asked for again.
     ///
     /// # Errors
-    /// As [`Http::open`], and `remote.answer` for a longer or broken answer; `job.stalled`.
+    /// As [`Http::open`], and `remote.answer` for a broken answer, or for a longer one, which is not asked for again; `job.stalled`.
     ///
     /// # Cancel safety
     /// As [`Http::open`].
@@ -57,12 +58,17 @@ impl Http {
             let (parts, body) = response.into_parts();
             match body.unpaced(limit).await {
                 Ok(bytes) => Attempt::Ended(Ok(Response::from_parts(parts, bytes))),
+                // The answer is there, and would be no shorter another time.
+                Err(error) if error.retry() == Retry::Never && call.changes => {
+                    Attempt::Ended(Err(error.with_effect(Effect::Unknown)))
+                }
+                Err(error) if error.retry() == Retry::Never => Attempt::Ended(Err(error)),
                 Err(error) => Attempt::Failed(Failure::sent(error)),
             }
         };
         let response = self.call(cx, call, request, read).await?;
-        // Only now, for a wait would have counted as the service's time.
-        self.calls().paced(cx, response.body().len() as u64).await?;
+        // Only now, for a wait would have counted as the service's time. Who is cancelled in it has the answer all the same.
+        let _ = self.calls().paced(cx, response.body().len() as u64).await;
         Ok(response)
     }
 
@@ -105,6 +111,10 @@ impl Http {
             .request(request.method().clone(), url)
             .headers(request.headers().clone())
             .body(reqwest::Body::wrap(Pieces::new(request.body())));
+        // Left out for an empty body by the client, and missed by servers where a body may be.
+        let empty = request.body().iter().all(Bytes::is_empty) && !request.headers().contains_key(CONTENT_LENGTH);
+        let expected = matches!(*request.method(), Method::PUT | Method::POST | Method::PATCH);
+        let outgoing = if empty && expected { outgoing.header(CONTENT_LENGTH, 0) } else { outgoing };
         let answer = match outgoing.send().await {
             Ok(answer) => answer,
             Err(error) => return failure::of(error),

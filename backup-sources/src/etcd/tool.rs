@@ -8,7 +8,7 @@ use backup_core::{Error, JobContext, Result};
 
 use super::codes;
 use super::config::set;
-use crate::process::{Group, Launch};
+use crate::process::{Group, Launch, Logs};
 
 /// How long it may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -73,14 +73,22 @@ impl Tool {
         let argv = [std::slice::from_ref(&self.program), arguments].concat();
         // etcdctl 3.4 speaks the old API unless told otherwise. Nothing else is handed to it.
         let environment = BTreeMap::from([("ETCDCTL_API".to_owned(), "3".into())]);
-        let launch =
-            Launch { argv: &argv, environment: &environment, directory: None, feed: false, collect: false, grace: GRACE };
+        let launch = Launch {
+            argv: &argv,
+            environment: &environment,
+            directory: None,
+            feed: false,
+            collect: false,
+            gated: false,
+            grace: GRACE,
+            logs: Logs::merged(&environment),
+        };
         let mut group = Group::start(cx, &launch)?;
         if let Err(error) = group.finish(cx).await {
             group.terminate().await;
             return Err(error);
         }
-        Ok(group.log().text().unwrap_or_default())
+        Ok(group.logs().out.text().unwrap_or_default())
     }
 }
 

@@ -2,43 +2,52 @@
 
 use std::time::Duration;
 
-use backup_core::error::codes::JOB_DEADLINE;
 use backup_core::source::ArtifactWriter;
-use backup_core::{ArtifactOptions, Error, JobContext, Result, Sink, Summary};
+use backup_core::{ArtifactOptions, JobContext, Result, Sink, Summary, async_trait};
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStdout;
 
 use super::config::ScriptConfig;
-use crate::process::{Group, Launch, codes};
+use super::job::Pipes;
+use super::probe::Position;
+use super::run::{Main, Work, run};
+use super::stage::Operation;
+use super::summary;
+use super::watch::Watch;
+use crate::process::{Group, codes};
 
 /// Bytes handed to the sink at once. A pipe holds 64 KiB, so a fast command fills this in a few reads.
 const CHUNK: usize = 256 << 10;
 
-pub(super) async fn capture(config: &ScriptConfig, cx: &JobContext, sink: &dyn Sink) -> Result<Summary> {
-    let limited = config.time_limit.map_or_else(|| cx.clone(), |limit| cx.with_limit(limit));
-    // Opened first: a store that refuses shall not cost a run of the command.
-    let mut writer = sink.artifact(&config.artifact, ArtifactOptions::default()).await?;
-    let mut group = Group::start(
-        &limited,
-        &Launch {
-            argv: &config.command,
-            environment: &config.environment,
-            directory: config.working_directory.as_deref(),
-            feed: false,
-            collect: true,
-            grace: config.grace,
-        },
-    )?;
-    let mut stdout = group.take_stdout()?;
-    if let Err(error) = run(&limited, &mut group, &mut stdout, &mut *writer, config.grace).await {
-        stop(&mut group, &mut stdout).await;
-        return Err(explain(error, config, cx, &group));
+struct Capture<'a> {
+    config: &'a ScriptConfig,
+    sink: &'a dyn Sink,
+}
+
+#[async_trait]
+impl Work for Capture<'_> {
+    async fn work(&mut self, cx: &JobContext, main: &mut Main<'_, '_>) -> Result<()> {
+        // Opened first: a store that refuses shall not cost a run of the command.
+        let mut writer = self.sink.artifact(&self.config.artifact, ArtifactOptions::default()).await?;
+        let mut group = main.begin(cx, Pipes { collect: true, feed: false }).await?;
+        let mut stdout = group.take_stdout()?;
+        let limited = main.limited(cx);
+        let moved = pump(&limited, &mut group, &mut stdout, &mut *writer, self.config.grace).await;
+        if moved.is_err() {
+            stop(&mut group, &mut stdout).await;
+        }
+        main.end(cx, group, moved).await?;
+        writer.close().await.map(drop)
     }
-    writer.close().await?;
-    let mut summary = Summary::default();
-    summary.log = group.log().text();
-    Ok(summary)
+}
+
+pub(super) async fn capture(config: &ScriptConfig, cx: &JobContext, sink: &dyn Sink, watch: &Watch) -> Result<Summary> {
+    let plan = config.plan(cx, Operation::Backup, &config.command);
+    let position = Position::before(&config.probing(), cx).await?;
+    run(&plan, cx, watch, &mut Capture { config, sink }).await.finish()?;
+    let summary = position.after(&config.probing(), cx).await?;
+    Ok(summary::logged(summary, &watch.stages()))
 }
 
 /// Terminates the group with its output still read, and thrown away. Closed first, the pipe would break under the command: it
@@ -57,7 +66,7 @@ async fn stop(group: &mut Group, stdout: &mut ChildStdout) {
     }
 }
 
-async fn run(
+async fn pump(
     cx: &JobContext,
     group: &mut Group,
     stdout: &mut ChildStdout,
@@ -72,11 +81,10 @@ async fn run(
             cx.run(writer.write(buffer.split().freeze())).await?;
         }
         if ended {
-            break;
+            return Ok(());
         }
         buffer.reserve(CHUNK);
     }
-    group.finish(cx).await
 }
 
 /// Reads until the buffer is full or the output ends (then true). Once the leader has ended, waiting for more is paid from
@@ -113,14 +121,4 @@ async fn fill(
         }
     }
     Ok(false)
-}
-
-/// A deadline that is not the job's own is the time limit; and what the command printed helps with any error.
-fn explain(error: Error, config: &ScriptConfig, job: &JobContext, group: &Group) -> Error {
-    match config.time_limit {
-        Some(limit) if error.code().name == JOB_DEADLINE.name && job.check().is_ok() => {
-            group.error(&codes::TIME_LIMIT, format!("ran longer than its time limit of {limit:?} and was stopped"))
-        }
-        _ => error,
-    }
 }

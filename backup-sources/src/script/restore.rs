@@ -5,16 +5,21 @@ use std::path::PathBuf;
 
 use backup_core::error::codes as core_codes;
 use backup_core::source::ArtifactStream;
-use backup_core::{ArtifactName, BackupReader, Effect, Error, JobContext, RestoreReport, RestoreTarget, Result};
+use backup_core::{ArtifactName, BackupReader, Error, JobContext, RestoreReport, RestoreTarget, Result, async_trait};
 use futures::StreamExt;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 
 use super::config::{ScriptConfig, check_command};
+use super::job::Pipes;
+use super::run::{Main, Work, run};
+use super::stage::Operation;
+use super::summary;
+use super::watch::Watch;
 use crate::feed::{Feed, feed};
 use crate::file::{NewFile, check_target, failed};
-use crate::process::{Group, Launch, codes};
+use crate::process::{Group, codes};
 
 /// Bytes written to a file at once.
 const COPY: usize = 1 << 20;
@@ -36,6 +41,7 @@ pub(super) async fn restore(
     cx: &JobContext,
     reader: &dyn BackupReader,
     target: &RestoreTarget,
+    watch: &Watch,
 ) -> Result<RestoreReport> {
     let into = destination(config, target)?;
     let name = artifact(config, reader)?;
@@ -43,7 +49,7 @@ pub(super) async fn restore(
     let bytes = match into {
         _ if target.dry_run => drain(cx, stream).await?,
         Into::File(path) => to_file(cx, stream, path).await?,
-        Into::Command(argv) => return to_command(config, cx, stream, &argv).await,
+        Into::Command(argv) => return to_command(config, cx, stream, &argv, watch).await,
     };
     Ok(RestoreReport::new(bytes))
 }
@@ -74,7 +80,7 @@ fn artifact(config: &ScriptConfig, reader: &dyn BackupReader) -> Result<Artifact
     }
 }
 
-async fn drain(cx: &JobContext, mut stream: ArtifactStream) -> Result<u64> {
+pub(super) async fn drain(cx: &JobContext, mut stream: ArtifactStream) -> Result<u64> {
     let mut bytes = 0_u64;
     while let Some(data) = cx.run(async { Ok(stream.next().await) }).await? {
         bytes = bytes.saturating_add(data?.len() as u64);
@@ -82,7 +88,7 @@ async fn drain(cx: &JobContext, mut stream: ArtifactStream) -> Result<u64> {
     Ok(bytes)
 }
 
-async fn to_file(cx: &JobContext, stream: ArtifactStream, path: PathBuf) -> Result<u64> {
+pub(super) async fn to_file(cx: &JobContext, stream: ArtifactStream, path: PathBuf) -> Result<u64> {
     let file = NewFile::create(cx, &path).await?;
     let mut output = file.handle()?;
     let copy = move |input: &mut Feed| {
@@ -94,46 +100,45 @@ async fn to_file(cx: &JobContext, stream: ArtifactStream, path: PathBuf) -> Resu
     Ok(bytes)
 }
 
-async fn to_command(config: &ScriptConfig, cx: &JobContext, stream: ArtifactStream, argv: &[String]) -> Result<RestoreReport> {
-    let mut group = Group::start(
-        cx,
-        &Launch {
-            argv,
-            environment: &config.environment,
-            directory: config.working_directory.as_deref(),
-            feed: true,
-            collect: false,
-            grace: config.grace,
-        },
-    )?;
-    let mut stdin = group.take_stdin()?;
-    let fed = hand_over(cx, &mut group, stream, &mut stdin).await;
-    let done = match fed {
-        Ok(bytes) => {
-            // Only now: the end of its input tells the command that all of it was good.
-            drop(stdin);
-            group.finish(cx).await.map(|()| bytes)
+struct Feeding {
+    stream: Option<ArtifactStream>,
+    bytes: u64,
+}
+
+#[async_trait]
+impl Work for Feeding {
+    async fn work(&mut self, cx: &JobContext, main: &mut Main<'_, '_>) -> Result<()> {
+        let Some(stream) = self.stream.take() else { return Ok(()) };
+        let mut group = main.begin(cx, Pipes { feed: true, collect: false }).await?;
+        let mut stdin = group.take_stdin()?;
+        let limited = main.limited(cx);
+        let mut fed = hand_over(&limited, &mut group, stream, &mut stdin).await;
+        if fed.is_ok() {
+            fed = group.vouch().and(fed);
         }
-        Err(error) => {
+        if fed.is_err() {
             // The pipe stays open until the group is dead: no member may take the cut for the end.
             group.kill().await;
-            drop(stdin);
-            Err(error)
         }
-    };
-    match done {
-        Ok(bytes) => {
-            let mut report = RestoreReport::new(bytes);
-            if let Some(log) = group.log().text() {
-                report = report.details(serde_json::json!({ "log": log }));
-            }
-            Ok(report)
-        }
-        Err(error) => {
-            group.terminate().await;
-            Err(error.with_effect(Effect::Unknown))
-        }
+        // Only now: the end of its input tells the command that all of it was good.
+        drop(stdin);
+        self.bytes = *fed.as_ref().unwrap_or(&0);
+        main.end(cx, group, fed.map(drop)).await
     }
+}
+
+async fn to_command(
+    config: &ScriptConfig,
+    cx: &JobContext,
+    stream: ArtifactStream,
+    argv: &[String],
+    watch: &Watch,
+) -> Result<RestoreReport> {
+    let plan = config.plan(cx, Operation::Restore, argv);
+    let mut feeding = Feeding { stream: Some(stream), bytes: 0 };
+    let ended = run(&plan, cx, watch, &mut feeding).await;
+    ended.finish().map_err(|error| summary::with_effect(error, watch))?;
+    Ok(summary::reported(RestoreReport::new(feeding.bytes), &watch.stages()))
 }
 
 async fn hand_over(cx: &JobContext, group: &mut Group, mut stream: ArtifactStream, stdin: &mut ChildStdin) -> Result<u64> {

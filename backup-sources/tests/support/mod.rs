@@ -10,8 +10,10 @@
 
 #[cfg(feature = "etcd")]
 pub mod etcd;
-#[cfg(feature = "etcd")]
-pub mod proxy;
+#[cfg(feature = "script")]
+pub mod postgres;
+#[cfg(feature = "script")]
+pub mod scripts;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

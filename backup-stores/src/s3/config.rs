@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use backup_core::{Error, Result, Secret};
 use backup_remote::CallLimits;
 use percent_encoding::utf8_percent_encode;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::codes;
 use super::names::QUERY;
@@ -18,7 +19,7 @@ use crate::config::StoreUrl;
 #[non_exhaustive]
 pub struct S3Config {
     /// The server, with its scheme: `https://s3.example.org`. Without one it is Amazon's in `region`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "server")]
     pub endpoint: Option<String>,
     /// The bucket. It must exist.
     pub bucket: String,
@@ -64,7 +65,7 @@ pub struct S3Config {
     /// The size of the biggest object, in bytes. All parts of all objects are then of one size, as some servers want them.
     #[serde(default)]
     pub max_object_size: Option<u64>,
-    /// For experts: the bytes of a part, at least 5 MiB. A writer holds three of them.
+    /// For experts: the bytes of a part. S3 itself wants 5 MiB at least. A writer holds three parts.
     #[serde(default)]
     pub part_size: Option<u64>,
     /// How requests are limited.
@@ -102,7 +103,7 @@ pub struct AssumeRole {
     #[serde(default)]
     pub session_name: Option<String>,
     /// The token service, with its scheme; Amazon's in `region` when absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "server")]
     pub endpoint: Option<String>,
 }
 
@@ -175,6 +176,9 @@ impl S3Config {
         }
         config.prefix = url.path().trim_matches('/').to_owned();
         config.endpoint = url.take("endpoint").or_else(|| variable(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]));
+        if config.endpoint.as_deref().is_some_and(|endpoint| endpoint.contains('@')) {
+            return Err(refused("`endpoint` is the URL of a server alone, without user and password"));
+        }
         config.region = url.take("region").or_else(|| variable(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
         config.path_style = url.take_as("path-style")?;
         config.profile = url.take("profile");
@@ -185,6 +189,17 @@ impl S3Config {
         };
         url.finish()?;
         Ok(config)
+    }
+}
+
+/// A server's URL, which is shown in messages: it holds no credentials.
+fn server<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let url = Option::<String>::deserialize(deserializer)?;
+    match &url {
+        Some(text) if text.contains(['@', '?', '#']) => {
+            Err(D::Error::custom("`endpoint` is the URL of a server alone, without user, password or parameters"))
+        }
+        _ => Ok(url),
     }
 }
 
@@ -204,7 +219,9 @@ impl fmt::Display for S3Config {
             write!(f, "/{}", self.prefix.trim_matches('/'))?;
         }
         let path_style = self.path_style.map(|yes| yes.to_string());
-        let parameters = [("endpoint", &self.endpoint), ("region", &self.region), ("path-style", &path_style)];
+        // Set by a program, it may hold what it should not.
+        let endpoint = self.endpoint.as_ref().map(|endpoint| endpoint.rsplit('@').next().unwrap_or_default().to_owned());
+        let parameters = [("endpoint", &endpoint), ("region", &self.region), ("path-style", &path_style)];
         let mut sign = '?';
         for (name, value) in parameters {
             if let Some(value) = value {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use backup_core::error::codes as core_codes;
 use backup_core::store::DeleteReport;
 use backup_core::{Bytes, Effect, Error, JobContext, ObjectKey, Result};
 use futures::{StreamExt, stream};
@@ -10,8 +11,10 @@ use md5::{Digest, Md5};
 use serde::Deserialize;
 
 use super::bucket::Bucket;
-use super::error::{Refusal, document};
+use super::codes;
+use super::error::Refusal;
 use super::wire::{Ask, checksum};
+use super::xml::document;
 
 /// The most keys of one request.
 const BATCH: usize = 1000;
@@ -53,7 +56,7 @@ pub(super) async fn delete(bucket: &Bucket, cx: &JobContext, keys: &[ObjectKey])
     cx.check()?;
     let mut report = DeleteReport::default();
     for batch in keys.chunks(BATCH) {
-        let looks = batch.to_vec().into_iter().map(|key| async move {
+        let looks = batch.iter().cloned().map(|key| async move {
             let seen = bucket.stat_opt(cx, &key).await;
             (key, seen)
         });
@@ -104,6 +107,10 @@ async fn remove_several(bucket: &Bucket, cx: &JobContext, targets: Vec<Target>, 
     }
     let answer = match ask(bucket, cx, &targets).await {
         Ok(answer) => answer,
+        // Some servers refuse all for one, and some know no batches.
+        Err(error) if [&core_codes::STORE_DENIED, &codes::S3_REFUSED, &codes::S3_UNSUPPORTED].contains(&error.code()) => {
+            return remove_single(bucket, cx, targets, report).await;
+        }
         Err(error) => {
             for target in targets {
                 report.failed.push((target.key, again(&error)));
@@ -116,7 +123,7 @@ async fn remove_several(bucket: &Bucket, cx: &JobContext, targets: Vec<Target>, 
     for target in targets {
         if let Some(failed) = failed.get(target.name.as_str()) {
             let refusal = Refusal { code: failed.code.clone(), message: failed.message.clone(), ..Refusal::default() };
-            report.failed.push((target.key, refusal.error(http::StatusCode::OK, &http::HeaderMap::new())));
+            report.failed.push((target.key, refusal.error(http::StatusCode::BAD_REQUEST, &http::HeaderMap::new())));
         } else if deleted.contains(target.name.as_str()) {
             report.deleted.push(target.key);
         } else {

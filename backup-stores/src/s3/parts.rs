@@ -4,6 +4,8 @@
 pub(super) const MOST_PARTS: u32 = 10_000;
 /// The smallest part that is not the last.
 pub(super) const SMALLEST: u64 = 5 << 20;
+/// The smallest part that a configuration may ask for, for servers that allow it.
+const TINY: u64 = 64 << 10;
 /// The parts of an object whose size nobody knows, until it is clear that it is huge.
 const UNKNOWN: u64 = 14 << 20;
 const MIB: u64 = 1 << 20;
@@ -25,15 +27,19 @@ pub(super) struct PartPlan {
 }
 
 impl PartPlan {
-    /// `max_object` makes all parts equal, whatever the hint says; `size` replaces the size that is taken without one.
+    /// `max_object` makes all parts equal, whatever the hint says; `size` replaces the size that is taken without one, and may be too small
+    /// for S3 itself.
     pub(super) fn new(hint: Option<u64>, size: Option<u64>, max_object: Option<u64>) -> Self {
-        let least = |bytes: u64| bytes.div_ceil(MOST_PARTS.into()).next_multiple_of(MIB);
+        let least = |bytes: u64| match bytes.div_ceil(MOST_PARTS.into()) {
+            size if size <= TINY => size,
+            size => size.next_multiple_of(MIB),
+        };
         if let Some(max) = max_object {
-            let size = size.unwrap_or(SMALLEST).max(SMALLEST).max(least(max));
+            let size = size.unwrap_or(SMALLEST).max(TINY).max(least(max));
             return Self { size, equal: MOST_PARTS, grow: false };
         }
         let usual = match (size, hint) {
-            (Some(size), _) => size.max(SMALLEST),
+            (Some(size), _) => size.max(TINY),
             (None, Some(_)) => SMALLEST,
             (None, None) => UNKNOWN,
         };
@@ -89,10 +95,11 @@ mod tests {
             max in prop::option::of(0..5 * 1024 * GIB),
         ) {
             let plan = PartPlan::new(hint, size, max);
+            let least = size.map_or(SMALLEST, |size| size.clamp(TINY, SMALLEST));
             let mut held = 0;
             for number in 1..=MOST_PARTS {
                 let size = plan.size(number).expect("10,000 parts are allowed");
-                prop_assert!(size >= SMALLEST && size <= plan.memory());
+                prop_assert!(size >= least && size <= plan.memory());
                 prop_assert!(size >= held, "parts do not shrink");
                 held = size;
             }

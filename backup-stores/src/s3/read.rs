@@ -1,12 +1,15 @@
 //! Reading objects.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use backup_core::error::codes as core_codes;
 use backup_core::store::{ObjectRead, ReadOptions};
 use backup_core::{Error, JobContext, ObjectKey, ObjectMeta, Result};
-use futures::stream::{self, StreamExt};
-use http::HeaderMap;
+use backup_remote::ByteStream;
+use futures::stream;
+use futures::{StreamExt, TryStreamExt};
+use http::{HeaderMap, HeaderValue, header};
 use opendal::BytesRange;
 use opendal::raw::OpRead;
 
@@ -14,27 +17,63 @@ use super::bucket::{Bucket, missing, seen};
 use super::transport::Through;
 
 /// Reads an object or a range of it.
-pub(super) async fn read(bucket: &Bucket, cx: &JobContext, key: &ObjectKey, options: ReadOptions) -> Result<ObjectRead> {
-    let Some(range) = options.range else { return open(bucket, cx, key, BytesRange::default()).await };
-    if range.is_empty() {
+pub(super) async fn read(bucket: &Arc<Bucket>, cx: &JobContext, key: &ObjectKey, options: ReadOptions) -> Result<ObjectRead> {
+    let range = options.range.unwrap_or(0..u64::MAX);
+    let end_given = i64::try_from(range.end).is_ok();
+    if range.is_empty() || i64::try_from(range.start).is_err() {
         return nothing(key, bucket.stat(cx, key).await?.meta, &range);
     }
-    // Some servers read the length of a range as a signed number.
-    let wanted = match i64::try_from(range.end) {
-        Ok(_) => BytesRange::new(range.start, Some(range.end - range.start)),
-        Err(_) if i64::try_from(range.start).is_err() => return nothing(key, bucket.stat(cx, key).await?.meta, &range),
-        Err(_) => BytesRange::new(range.start, None),
+    let wanted = match (range.start, end_given) {
+        (0, false) => BytesRange::default(),
+        // Some servers read the numbers of a range as signed ones.
+        (start, false) => BytesRange::new(start, None),
+        (start, true) => BytesRange::new(start, Some(range.end - start)),
     };
-    match open(bucket, cx, key, wanted).await {
+    let (meta, first) = match open(bucket, cx, key, wanted, None).await {
+        Ok(opened) => opened,
         // Behind the end, or right at it.
-        Err(error) if error.code() == &core_codes::INPUT_INVALID => nothing(key, bucket.stat(cx, key).await?.meta, &range),
-        result => result,
-    }
+        Err(error) if error.code() == &core_codes::INPUT_INVALID => {
+            return nothing(key, bucket.stat(cx, key).await?.meta, &range);
+        }
+        Err(error) => return Err(error),
+    };
+    let range = range.start..range.end.min(meta.size);
+    let (again, its_cx, key, etag) = (Arc::clone(bucket), cx.clone(), key.clone(), meta.etag.clone());
+    let reopen = move |left: Range<u64>| {
+        let (bucket, cx, key, etag) = (Arc::clone(&again), its_cx.clone(), key.clone(), etag.clone());
+        async move {
+            let rest = BytesRange::new(left.start, Some(left.end - left.start));
+            let opened = open(&bucket, &cx, &key, rest, etag.as_deref()).await;
+            opened.map(|(_, body)| body).map_err(|error| match error.code() {
+                code if code == &core_codes::STORE_EXISTS => {
+                    Error::new(&core_codes::STORE_IO, format!("`{key}` was replaced while it was read"))
+                }
+                code if code == &core_codes::INPUT_INVALID => {
+                    let text = format!("`{key}` has fewer bytes than the server first said");
+                    Error::new(&backup_remote::codes::ANSWER, text)
+                }
+                _ => error,
+            })
+        }
+    };
+    let body = bucket.wire.calls().resumed(cx, "GetObject", range, first, reopen);
+    Ok(ObjectRead { meta, body })
 }
 
-async fn open(bucket: &Bucket, cx: &JobContext, key: &ObjectKey, range: BytesRange) -> Result<ObjectRead> {
+/// Opens a range; with `etag` only of that very object.
+async fn open(
+    bucket: &Bucket,
+    cx: &JobContext,
+    key: &ObjectKey,
+    range: BytesRange,
+    etag: Option<&str>,
+) -> Result<(ObjectMeta, ByteStream)> {
     let name = bucket.names.object(key);
-    let through = Through::new(&bucket.wire, cx, HeaderMap::new());
+    let mut headers = HeaderMap::new();
+    if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(etag).ok()) {
+        headers.insert(header::IF_MATCH, etag);
+    }
+    let through = Through::new(&bucket.wire, cx, headers);
     let opened = async {
         let reader = bucket.service.read_dyn(&through.context, &name, OpRead::new())?;
         reader.open_dyn(range).await
@@ -47,8 +86,7 @@ async fn open(bucket: &Bucket, cx: &JobContext, key: &ObjectKey, range: BytesRan
         let piece = body.read_dyn().await.map_err(&map)?;
         Ok(if piece.is_empty() { None } else { Some((stream::iter(Iterator::map(piece, Ok)), (body, map))) })
     });
-    let body = futures::TryStreamExt::try_flatten(body).boxed();
-    Ok(ObjectRead { meta: seen(key, &metadata).meta, body })
+    Ok((seen(key, &metadata).meta, body.try_flatten().boxed()))
 }
 
 /// The answer for a range that holds no byte of the object.

@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use backup_core::error::codes as core_codes;
-use backup_core::{Bytes, Error, JobContext, Result};
-use backup_remote::http::{Body, Http};
-use backup_remote::{Call, Repeat};
+use backup_core::{Bytes, Effect, Error, JobContext, Result};
+use backup_remote::http::{Body, Http, unsettled};
+use backup_remote::{Call, Calls, Repeat};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use percent_encoding::utf8_percent_encode;
 use reqsign_aws_v4::Credential;
@@ -132,22 +132,14 @@ impl Wire {
         request: Request<Vec<Bytes>>,
     ) -> Result<Response<Bytes>> {
         let call = self.call(operation, &request);
-        let mut signatures = 0;
+        let mut signatures = Signatures::default();
         loop {
-            signatures += 1;
-            let since = cx.clock().monotonic();
-            let signed = self.signed(cx, &request).await?;
+            let signed = self.signed(cx, &request, &mut signatures).await?;
             let answer = self.http.fetch(cx, &call, &signed, ANSWER).await?;
             if answer.status().is_success() {
                 return Ok(answer);
             }
-            let refusal = Refusal::of(answer.body());
-            let age = cx.clock().monotonic().saturating_sub(since);
-            if signatures < SIGNATURES && worth_signing_anew(&refusal, age) {
-                tracing::debug!(operation, code = refusal.code, "signing anew");
-                continue;
-            }
-            return Err(self.named(operation, refusal.error(answer.status(), answer.headers())));
+            self.refused(cx, &call, &mut signatures, answer)?;
         }
     }
 
@@ -158,19 +150,40 @@ impl Wire {
         operation: &'static str,
         request: Request<Vec<Bytes>>,
     ) -> Result<Response<Body>> {
-        let signed = self.signed(cx, &request).await?;
-        let answer = self.http.open(cx, &self.call(operation, &signed), &signed).await?;
-        if answer.status().is_success() {
-            return Ok(answer);
+        let call = self.call(operation, &request);
+        let mut signatures = Signatures::default();
+        loop {
+            let signed = self.signed(cx, &request, &mut signatures).await?;
+            let answer = self.http.open(cx, &call, &signed).await?;
+            if answer.status().is_success() {
+                return Ok(answer);
+            }
+            let (parts, body) = answer.into_parts();
+            let said = body.whole(ANSWER).await.unwrap_or_default();
+            self.refused(cx, &call, &mut signatures, Response::from_parts(parts, said))?;
         }
-        let (parts, body) = answer.into_parts();
-        let said = body.whole(ANSWER).await.unwrap_or_default();
-        Err(self.named(operation, Refusal::of(&said).error(parts.status, &parts.headers)))
+    }
+
+    /// `Ok` when the same request with a new signature may be taken.
+    fn refused(&self, cx: &JobContext, call: &Call, signatures: &mut Signatures, answer: Response<Bytes>) -> Result<()> {
+        let refusal = Refusal::of(answer.body());
+        if signatures.worth_another(cx, &refusal) {
+            tracing::debug!(operation = call.operation, code = refusal.code, "signing anew");
+            return Ok(());
+        }
+        let error = refusal.error(answer.status(), answer.headers());
+        // The answer may be about what an attempt before it did.
+        let error = if call.changes && unsettled(&answer) { error.with_effect(Effect::Unknown) } else { error };
+        Err(self.named(call.operation, error))
     }
 
     /// An error that says whom it comes from, as the errors of every call do.
     pub(super) fn named(&self, operation: &'static str, error: Error) -> Error {
         error.context(format!("{} {operation}", self.http.calls().service()))
+    }
+
+    pub(super) fn calls(&self) -> &Calls {
+        self.http.calls()
     }
 
     fn call(&self, operation: &'static str, request: &Request<Vec<Bytes>>) -> Call {
@@ -183,7 +196,16 @@ impl Wire {
         .bytes(bytes)
     }
 
-    async fn signed(&self, cx: &JobContext, request: &Request<Vec<Bytes>>) -> Result<Request<Vec<Bytes>>> {
+    async fn signed(
+        &self,
+        cx: &JobContext,
+        request: &Request<Vec<Bytes>>,
+        signatures: &mut Signatures,
+    ) -> Result<Request<Vec<Bytes>>> {
+        // A fast server answers before a deadline that is over is noticed.
+        cx.check()?;
+        signatures.made += 1;
+        signatures.last = cx.clock().monotonic();
         let (mut parts, body) = request.clone().into_parts();
         let signing = async {
             self.signer.sign(&mut parts, None).await.map_err(|error| {
@@ -203,12 +225,22 @@ impl Wire {
     }
 }
 
-/// Whether the same request with a new signature may be taken.
-fn worth_signing_anew(refusal: &Refusal, age: Duration) -> bool {
-    match refusal.code.as_str() {
-        "RequestTimeTooSkewed" | "RequestExpired" => age > OLD_SIGNATURE,
-        "RequestTimeout" | "IncompleteBody" => true,
-        _ => false,
+/// How often a request was signed, and when last. The repetitions of a call carry one signature.
+#[derive(Default)]
+struct Signatures {
+    made: u32,
+    last: Duration,
+}
+
+impl Signatures {
+    fn worth_another(&self, cx: &JobContext, refusal: &Refusal) -> bool {
+        let old = cx.clock().monotonic().saturating_sub(self.last) > OLD_SIGNATURE;
+        let worth = match refusal.code.as_str() {
+            "RequestTimeTooSkewed" | "RequestExpired" => old,
+            "RequestTimeout" | "IncompleteBody" => true,
+            _ => false,
+        };
+        worth && self.made < SIGNATURES
     }
 }
 

@@ -1,6 +1,6 @@
 """Runs ministack for a test, and asks it with botocore, as another client than ours.
 
-`ministack.py PORT DIRECTORY` starts the server and prints one line of JSON with the keys of a user that it made. Then it
+`ministack.py PORT DIRECTORY PERSIST` (0 or 1) starts the server and prints one line of JSON with the keys of a user that it made. Then it
 reads requests, one line of JSON each, and answers each with one. The server ends when standard input does.
 """
 import hashlib
@@ -16,7 +16,7 @@ import botocore.config
 import botocore.exceptions
 import botocore.session
 
-port, directory = sys.argv[1], sys.argv[2]
+port, directory, persist = sys.argv[1:4]
 endpoint = f"http://127.0.0.1:{port}"
 program = os.path.join(os.path.dirname(sys.executable), "ministack")
 server = None
@@ -27,8 +27,8 @@ def start():
     environment = {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": directory, "TMPDIR": directory,
         "AUTH": "true", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": port, "SERVICES": "s3,iam,sts",
-        "S3_PERSIST": "1", "S3_DATA_DIR": os.path.join(directory, "s3"),
-        "PERSIST_STATE": "1", "STATE_DIR": os.path.join(directory, "state"),
+        "S3_PERSIST": persist, "S3_DATA_DIR": os.path.join(directory, "s3"),
+        "PERSIST_STATE": persist, "STATE_DIR": os.path.join(directory, "state"),
     }
     log = open(os.path.join(directory, "ministack.log"), "a")
     server = subprocess.Popen([program], env=environment, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -90,6 +90,8 @@ try:
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     iam.put_user_policy(UserName="backup", PolicyName="all", PolicyDocument=json.dumps(policy))
     made = iam.create_access_key(UserName="backup")["AccessKey"]
+    if persist == "1":
+        made = {"AccessKeyId": "test", "SecretAccessKey": "test"}
     clients = {name: client(name, made["AccessKeyId"], made["SecretAccessKey"]) for name in ("s3", "iam", "sts")}
     print(json.dumps({"key": made["AccessKeyId"], "secret": made["SecretAccessKey"]}), flush=True)
     for line in sys.stdin:

@@ -1,6 +1,13 @@
 //! A real S3 server for tests: ministack with signatures checked, and another client than ours (botocore) to look at it with.
 
-#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "each test uses its own part"
+)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -24,8 +31,18 @@ pub struct Ministack {
 }
 
 impl Ministack {
-    /// Starts a server of one's own, or says why there is none.
+    /// Starts a server that forgets everything when it ends, or says why there is none.
     pub fn start() -> Option<Self> {
+        Self::started(false)
+    }
+
+    /// Starts a server that can be killed and started again. It forgets its users then, so its keys are those that it always knows, whose
+    /// signatures it does not check.
+    pub fn durable() -> Option<Self> {
+        Self::started(true)
+    }
+
+    fn started(durable: bool) -> Option<Self> {
         let python = tool("ministack/bin/python")?;
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -34,6 +51,7 @@ impl Ministack {
             .arg(script)
             .arg(port.to_string())
             .arg(directory.path())
+            .arg(if durable { "1" } else { "0" })
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", directory.path())
@@ -54,6 +72,9 @@ impl Ministack {
         let made = server.line();
         server.key = made["key"].as_str().unwrap().to_owned();
         server.secret = made["secret"].as_str().unwrap().to_owned();
+        if durable {
+            (server.key, server.secret) = ("test".to_owned(), "test".to_owned());
+        }
         Some(server)
     }
 
@@ -81,6 +102,18 @@ impl Ministack {
     /// Stops, starts, kills or restarts the server: `stop`, `start`, `restart`, `kill`, `kill-restart`.
     pub fn server(&self, what: &str) {
         assert_eq!(self.ask(&json!({ "server": what })), json!({}));
+    }
+
+    /// Puts small objects into a bucket while the server is down, as files of its own.
+    pub fn seed(&self, bucket: &str, names: &[String]) {
+        self.server("stop");
+        let root = self.directory.path().join("s3/000000000000").join(bucket);
+        for name in names {
+            let file = root.join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
+        self.server("start");
     }
 
     /// Calls an operation of a botocore client, `{"error": code}` when the server refuses.

@@ -9,6 +9,7 @@
 //!
 //! Exit codes: 0 after a graceful end, 1 when it could not start or go on, 2 for wrong arguments or a wrong configuration.
 
+mod calls;
 mod http;
 mod janitor;
 mod main;

@@ -77,14 +77,14 @@ impl Running {
         let state = plan.state.open(plan.program).await?;
         let environment = Environment::default();
         let cx = JobContext::new(environment.clone(), Arc::new(TracingObserver));
-        let store = store::open(&plan.store, &cx).await?;
+        let metrics = Metrics::new(plan.program, env!("CARGO_PKG_VERSION"));
+        let store = store::open(&plan.store, &cx, &metrics).await?;
         let repository = Repository::builder(store)
             .naming(plan.naming)
             .leases(Arc::new(StateLeases::new(Arc::clone(&state))))
             .environment(environment.clone())
             .build();
         let target = plan.objective.declare((plan.target)(repository.clone())?);
-        let metrics = Metrics::new(plan.program, env!("CARGO_PKG_VERSION"));
         let builder = BackupService::builder(state)
             .environment(environment)
             .limits(plan.limits)

@@ -5,25 +5,25 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use backup_core::{BackupId, BackupOutcome, Compression, Error, ErrorKind, JobContext, Result, Revision};
+use backup_remote::testkit::{ConnectionFault, FaultyProxy, Gate, Harm, Which};
 use backup_sources::etcd::{EtcdSource, Packaging};
 use etcd_client::CompactionOptions;
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
 use crate::etcd::{Server, Setup, V3_6, assert_filled, fill, restore, server, tool};
-use crate::proxy::{Gate, Harm, Proxy};
 use crate::{Place, completed};
 
 /// More than all buffers between etcd and us hold.
 const MIB: usize = 24;
 /// So much of the snapshot is through when something happens.
-const PASSED: usize = 4 << 20;
+const PASSED: u64 = 4 << 20;
 
 /// A second backup that stands still in the middle of its snapshot.
 struct HalfWay {
     place: Place,
     etcd: Server,
-    proxy: Proxy,
+    proxy: FaultyProxy,
     gate: Gate,
     cx: JobContext,
     job: JoinHandle<Result<BackupOutcome>>,
@@ -47,8 +47,10 @@ impl HalfWay {
         fill(&mut client, MIB, 1 << 20).await;
 
         let gate = Gate::default();
-        let proxy = Proxy::start(&etcd.url, Harm::Hold(PASSED, gate.clone())).await;
-        config.endpoints = vec![proxy.url.clone()];
+        let proxy = FaultyProxy::tcp(&etcd.url).await;
+        let harm = Harm::Hold { after: PASSED, gate: gate.clone() };
+        proxy.connections(Which::all(), ConnectionFault::ToClient(harm));
+        config.endpoints = vec![proxy.url()];
         config.stall_timeout = Duration::from_secs(2);
         let cx = place.repository.context();
         let job = tokio::spawn({
@@ -101,7 +103,7 @@ async fn an_etcd_killed_in_mid_snapshot_leaves_nothing() {
     half.gate.open();
     let error = half.failure().await;
     assert_eq!(error.code().name, "etcd.unreachable", "{error}");
-    assert!(error.to_string().contains(&half.proxy.url), "{error}");
+    assert!(error.to_string().contains(&half.proxy.url()), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,7 +113,7 @@ async fn an_etcd_that_hangs_in_mid_snapshot_leaves_nothing() {
     half.gate.open();
     let error = half.failure().await;
     assert_eq!(error.code().name, "job.stalled", "{error}");
-    assert!(error.to_string().contains(&half.proxy.url), "{error}");
+    assert!(error.to_string().contains(&half.proxy.url()), "{error}");
     half.etcd.signal(Signal::CONT);
     half.assert_next_succeeds().await;
 }

@@ -6,9 +6,6 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
 mod etcd;
 mod faults;
-#[path = "../../../backup-sources/tests/support/proxy.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
-mod proxy;
 mod round_trip;
 
 use std::collections::BTreeSet;

@@ -7,9 +7,9 @@ use rustix::process::Signal;
 
 use crate::etcd::{V3_6, fill};
 use crate::http::{Answer, try_ask};
-use crate::proxy::{Gate, Harm, Proxy};
 use crate::sidecar::Place;
 use crate::{name, running};
+use backup_remote::testkit::{ConnectionFault, FaultyProxy, Gate, Harm, Which};
 
 /// The database has the digest that etcd sent behind it.
 fn assert_whole(answer: &Answer) {
@@ -63,9 +63,11 @@ async fn told_to_end_during_a_backup_it_finishes_it() {
     let Some(server) = running().await else { return };
     let revision = fill(&mut server.client().await, 40, 20_000).await;
     let gate = Gate::default();
-    let proxy = Proxy::start(&server.url, Harm::Hold(100_000, gate.clone())).await;
+    let proxy = FaultyProxy::tcp(&server.url).await;
+    let harm = Harm::Hold { after: 100_000, gate: gate.clone() };
+    proxy.connections(Which::all(), ConnectionFault::ToClient(harm));
     let place = Place::new();
-    let sidecar = place.start(&proxy.url, "");
+    let sidecar = place.start(&proxy.url(), "");
     let port = sidecar.port;
     let asking = std::thread::spawn(move || try_ask(port, "GET", "/v1/backupnow"));
     gate.reached().await;
@@ -88,9 +90,11 @@ async fn told_to_end_during_a_backup_that_does_not_it_cancels_it_cleanly() {
     let Some(server) = running().await else { return };
     fill(&mut server.client().await, 40, 20_000).await;
     let gate = Gate::default();
-    let proxy = Proxy::start(&server.url, Harm::Hold(100_000, gate.clone())).await;
+    let proxy = FaultyProxy::tcp(&server.url).await;
+    let harm = Harm::Hold { after: 100_000, gate: gate.clone() };
+    proxy.connections(Which::all(), ConnectionFault::ToClient(harm));
     let place = Place::new();
-    let sidecar = place.start(&proxy.url, "shutdown-grace: 1s");
+    let sidecar = place.start(&proxy.url(), "shutdown-grace: 1s");
     let port = sidecar.port;
     let asking = std::thread::spawn(move || try_ask(port, "GET", "/v1/backupnow"));
     gate.reached().await;

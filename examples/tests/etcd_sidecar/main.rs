@@ -17,9 +17,6 @@ mod http;
 #[path = "../common/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod process;
-#[path = "../../../backup-sources/tests/support/proxy.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
-mod proxy;
 mod sidecar;
 
 use etcd::{Server, Setup, V3_6};

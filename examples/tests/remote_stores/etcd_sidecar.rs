@@ -49,6 +49,9 @@ pub(crate) async fn round_trip(remote: &dyn Remote) {
     }
     assert_eq!(sidecar.get("/v1/status").json()["backups"], 2, "{}", sidecar.said());
     let said = sidecar.said();
+    let metrics = sidecar.get("/metrics").text();
+    let local = remote.block("sidecar").contains("{ fs:");
+    assert_ne!(metrics.contains("backup_remote_calls_total{"), local, "{metrics}");
     assert!(remote.secrets().iter().all(|secret| !said.contains(secret)), "a secret in: {said}");
     sidecar.stop();
 

@@ -1,5 +1,6 @@
 //! Tests of the proxy, with clients that see every byte.
 
+mod client;
 mod http;
-mod support;
+
 mod tcp;

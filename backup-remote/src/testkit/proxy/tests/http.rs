@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use backup_core::Digest;
 
-use super::support::{Client, Ended, Server, get, put};
+use super::client::{Client, Ended, get, put};
+use crate::test_server::Server;
 use crate::testkit::{Ending, Gate, Harm, Reply, RequestFault, Which};
 
 #[tokio::test]
@@ -29,7 +30,7 @@ async fn without_rules_everything_passes_on_one_connection_and_is_counted() {
     let seen = proxy.seen();
     assert_eq!(seen.iter().map(|seen| seen.bytes.unwrap()).collect::<Vec<_>>(), [3, 0, 5, 5, 0, 0]);
     assert_eq!(seen[3].digest, Some(Digest::of(b"abcde")));
-    assert_eq!(server.got()[3].1, "abcde");
+    assert_eq!(server.got()[3].body, "abcde");
     assert!(seen.iter().all(|seen| seen.passed_on && !seen.chosen && seen.status == Some(200)));
     assert_eq!((proxy.accepted(), proxy.count("PUT", "part=1"), proxy.count("", "")), (1, 3, 6));
 }
@@ -49,7 +50,7 @@ async fn the_chosen_request_is_answered_in_the_servers_place_and_only_that() {
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 7\r\n"), "{answer}");
     client.send(&put("/key", "3")).await;
     client.until("taken").await;
-    let bodies: Vec<_> = server.got().into_iter().map(|(_, body)| body).collect();
+    let bodies: Vec<_> = server.got().into_iter().map(|got| got.body).collect();
     assert_eq!(bodies, ["0", "1", "3"]);
     assert_eq!(rule.hits(), 1);
     let seen = &proxy.seen()[2];
@@ -75,7 +76,7 @@ async fn who_waits_for_leave_to_send_gets_it_from_the_server() {
     assert!(client.until("\r\n\r\n").await.starts_with("HTTP/1.1 100"));
     client.send("abc").await;
     client.until("taken").await;
-    assert_eq!(server.got()[0].1, "abc");
+    assert_eq!(server.got()[0].body, "abc");
 }
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn a_lost_answer_leaves_the_effect_at_the_server_and_the_client_in_the_dar
     let (server, proxy) = Server::proxied().await;
     let rule = proxy.requests(Which::next(), "PUT", "", RequestFault::LoseAnswer);
     assert_eq!(Client::once(&proxy, &put("/key", "abc")).await, Ended::Reset(String::new()));
-    assert_eq!(server.got()[0].1, "abc");
+    assert_eq!(server.got()[0].body, "abc");
     assert_eq!((rule.hits(), proxy.seen()[0].status), (1, Some(200)));
 }
 
@@ -140,7 +141,7 @@ async fn one_bit_of_one_byte_is_flipped_in_either_direction() {
     proxy.requests(Which::next(), "PUT", "", RequestFault::RequestBody(Harm::FlipAt(0)));
     client.send(&put("/key", "abc")).await;
     client.until("taken").await;
-    assert_eq!(server.got()[1].1, "`bc");
+    assert_eq!(server.got()[1].body, "`bc");
     assert_eq!(proxy.seen()[1].digest, Some(Digest::of(b"abc")), "the log has what the client sent");
 }
 

@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 
 use tokio::net::TcpStream;
 
-use super::support::{Client, Ended, Server, get, put};
+use super::client::{Client, Ended, get, put};
+use crate::test_server::Server;
 use crate::testkit::{ConnectionFault, Ending, FaultyProxy, Gate, Harm, RequestFault, Which};
 
 #[tokio::test]
@@ -58,7 +59,7 @@ async fn bytes_are_cut_flipped_and_held_in_the_direction_asked_for() {
     let mut client = Client::connect(&proxy).await;
     client.send(&put("/key", "the marker is flipped")).await;
     client.until("taken").await;
-    assert_eq!(server.got().last().unwrap().1, "the larker is flipped");
+    assert_eq!(server.got().last().unwrap().body, "the larker is flipped");
 
     let gate = Gate::default();
     proxy.connections(Which::next(), ConnectionFault::ToClient(Harm::Hold { after: 8, gate: gate.clone() }));

@@ -1,0 +1,5 @@
+//! Tests of what needs no server.
+
+mod answers;
+mod configuration;
+mod names;
