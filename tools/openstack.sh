@@ -18,7 +18,8 @@ cd "$(dirname "$0")/.."
 
 base=${OS_BASE:-$PWD/target/openstack}
 host=127.0.0.1
-password=secret
+# Findable where it must not be.
+password=hush-7319
 log=$base/log
 run=$base/run
 names=(memcached keystone swift-account swift-container swift-object swift-proxy)

@@ -10,9 +10,11 @@ export BACKUP_TEST_REAL=1
 all="--locked --workspace --all-features"
 times=()
 stage_name=""
+openstack=""
 
 finish() {
     local code=$?
+    [ -z "$openstack" ] || tools/openstack.sh down
     [ $code -eq 0 ] || printf '\nFAILED in stage: %s\n' "$stage_name" >&2
     printf '\nStages:\n'
     printf '  %s\n' "${times[@]}"
@@ -41,6 +43,24 @@ stage "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $all --no-deps --
 stage "feature combinations" tools/check-features.sh
 # shellcheck disable=SC2086
 stage "build of the tests" cargo test $all --no-run --quiet
-# shellcheck disable=SC2086
-# One run tells of every test that fails.
-stage "tests" cargo test $all --no-fail-fast
+[ -e "${OS_BASE:-target/openstack}/env" ] || openstack=ours
+stage "OpenStack" tools/openstack.sh up
+
+# What the tests print, and what none of it may hold.
+output=$PWD/target/test-output
+export BACKUP_TEST_SECRETS=$PWD/target/test-secrets
+rm -f "$output" "$BACKUP_TEST_SECRETS"
+tests() {
+    # shellcheck disable=SC2086 # words
+    # One run tells of every test that fails.
+    cargo test $all --no-fail-fast -- --show-output 2>&1 | tee "$output"
+}
+stage "tests" tests
+secrets() {
+    [ -s "$BACKUP_TEST_SECRETS" ] || { echo "no test noted a credential: there is nothing to search for" >&2; return 1; }
+    if grep --fixed-strings --file="$BACKUP_TEST_SECRETS" --line-number --max-count=5 "$output" | cut -c1-40 >&2; then
+        echo "a test printed a credential, in the lines above of ${output#"$PWD"/}" >&2
+        return 1
+    fi
+}
+stage "no credential in what the tests print" secrets

@@ -3,6 +3,7 @@
 //! | feature | source | what it captures |
 //! |---|---|---|
 //! | `script` | `script::ScriptSource` | the standard output of a command |
+//! | `script` | `script::StagedSource` | the file that staged scripts leave |
 //! | `etcd` | `etcd::EtcdSource` | an etcd 3.4 to 3.7 cluster, as `etcdctl snapshot save` writes it |
 
 #[cfg(any(feature = "etcd", feature = "script"))]
@@ -20,5 +21,4 @@ pub mod script;
 #[cfg(any(feature = "etcd", feature = "script"))]
 pub use backup_core::Secret;
 #[cfg(any(feature = "etcd", feature = "script"))]
-#[cfg(any(feature = "etcd", feature = "script"))]
-pub use process::codes as program_codes;
+pub use process::{LogLimits, codes as program_codes};

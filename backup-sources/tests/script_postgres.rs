@@ -23,9 +23,9 @@ const FILL: &str = r"
     create table sale (id bigserial primary key, customer int references customer, amount numeric(12, 2), at timestamptz);
     insert into customer (name, note, picture)
         select 'customer ' || n || E' \t\\ ''quoted'' Ünïcode ', json_build_object('n', n), decode(repeat(md5(n::text), 200), 'hex')
-        from generate_series(1, 500) n;
+        from generate_series(1, 200) n;
     insert into sale (customer, amount, at)
-        select 1 + n % 500, n * 1.01, timestamp '2026-11-21' + n * interval '1 minute' from generate_series(1, 20000) n;
+        select 1 + n % 200, n * 1.01, timestamp '2026-11-21' + n * interval '1 minute' from generate_series(1, 5000) n;
     create view turnover as select customer, sum(amount) from sale group by customer;
     create index on sale (at);
 ";

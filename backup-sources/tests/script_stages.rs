@@ -6,8 +6,8 @@ mod support;
 
 use std::time::Duration;
 
-use backup_core::{Effect, ErrorKind, RestoreTarget, Source};
-use backup_sources::script::{ScriptConfig, ScriptSource, SecretsIn, Stage, StageOutcome, Watch};
+use backup_core::{Effect, ErrorKind, JobContext, RestoreTarget, Result, Source};
+use backup_sources::script::{Main, Operation, ScriptConfig, ScriptSource, SecretsIn, Stage, StageOutcome, Watch, Work, run};
 use support::scripts::{DATA, Scripts, entries, until};
 use support::{MemoryReader, RecordingSink, context};
 
@@ -202,6 +202,14 @@ async fn what_a_stage_leaves_in_the_background_lives_as_long_as_the_job() {
 }
 
 #[tokio::test]
+async fn a_script_that_closes_its_outputs_is_waited_for_all_the_same() {
+    let scripts = Scripts::new();
+    scripts.put(Stage::PreBackupCheck, "echo last; exec >&- 2>&-; sleep 0.3; touch \"$ROOT/lived\"; exit 6");
+    let error = scripts.capture(&context(), &RecordingSink::default()).await.unwrap_err();
+    assert!(scripts.path("lived").exists() && error.to_string().contains("exit code 6"), "{error}");
+}
+
+#[tokio::test]
 async fn arguments_and_environment_are_those_of_the_contract_and_no_more() {
     let scripts = Scripts::new();
     let show =
@@ -270,6 +278,49 @@ async fn logs_can_be_read_while_the_script_runs_and_never_hold_the_password() {
     std::fs::write(scripts.path("go"), "").unwrap();
     let error = job.await.unwrap().unwrap_err();
     assert!(error.to_string().contains("password: ***"), "{error}");
+}
+
+struct Script;
+
+#[backup_core::async_trait]
+impl Work for Script {
+    async fn work(&mut self, cx: &JobContext, main: &mut Main<'_, '_>) -> Result<()> {
+        main.script(cx).await
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_recorded_does_not_begin() {
+    let scripts = Scripts::new();
+    std::fs::write(scripts.path("file"), "").unwrap();
+    let mut plan = scripts.plan("job-1", Operation::Backup);
+    std::fs::create_dir(scripts.path("jobs")).unwrap();
+    std::fs::create_dir(scripts.path("jobs").join("job-1")).unwrap();
+    plan.state_directory = Some(scripts.path("file").join("state"));
+    let ended = run(&plan, &context(), &Watch::new(), &mut Script).await;
+    assert_eq!(ended.finish().unwrap_err().code().name, "script.record");
+    assert_eq!(scripts.trace(), Vec::<String>::new());
+
+    // Its name is taken until the record is removed.
+    plan.state_directory = Some(scripts.path("state"));
+    let first = run(&plan, &context(), &Watch::new(), &mut Script).await;
+    assert!(first.failures().is_empty(), "{:?}", first.failures());
+    let second = run(&plan, &context(), &Watch::new(), &mut Script).await;
+    assert_eq!(second.failures()[0].error.code().name, "script.running");
+    drop(second);
+    first.finish().unwrap();
+    run(&plan, &context(), &Watch::new(), &mut Script).await.finish().unwrap();
+}
+
+#[tokio::test]
+async fn an_argument_that_no_program_can_be_given_is_refused_before_anything_runs() {
+    let scripts = Scripts::new();
+    let mut config = scripts.config();
+    config.database = "app\0; rm".into();
+    let error = scripts.source_of(config).capture(&context(), &RecordingSink::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(scripts.trace(), Vec::<String>::new());
+    scripts.assert_clean();
 }
 
 #[tokio::test]

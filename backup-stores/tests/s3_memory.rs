@@ -1,5 +1,6 @@
 //! Big objects in bounded memory, up and down: alone in its process, for it looks at the peak of the whole process.
 #![cfg(feature = "s3")]
+#![allow(clippy::unwrap_used, reason = "test helpers stand outside of the test functions")]
 
 #[path = "support/ministack.rs"]
 mod ministack;

@@ -5,7 +5,7 @@
 //! - [`MemoryState`]: a state that crashes and fails as it is told.
 //! - [`store_suite`], [`source_suite`] and [`state_suite`]: every promise of [`Store`](crate::Store), [`Source`](crate::Source) and
 //!   [`State`](crate::state::State) as a check that can fail. Run them over a driver of your own.
-//! - [`free_port`]: where a real server of a test may listen.
+//! - [`free_port`]: where a real server of a test may listen. [`note_secret`]: what no test may print.
 //! - [`RecordingSink`] and [`MemoryReader`]: the engine's two ends of a source, for driving one without an engine.
 //!
 //! Nothing in here is meant for production code.
@@ -23,6 +23,7 @@ mod memory_state;
 mod port;
 mod random;
 mod reader;
+mod secret;
 mod setup;
 mod sim;
 mod sink;
@@ -37,6 +38,7 @@ pub use memory_state::MemoryState;
 pub use port::free_port;
 pub use random::SeededRandom;
 pub use reader::MemoryReader;
+pub use secret::note_secret;
 pub use setup::{RecordingObserver, START, test_context, test_environment};
 pub use sim::{CrashMode, Op, OpKind, SimStore};
 pub use sink::{RecordedArtifact, RecordingSink};

@@ -12,12 +12,12 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
-use tokio::process::Command;
-#[cfg(feature = "script")]
-use tokio::{io::AsyncWriteExt, process::ChildStdin};
+use tokio::io::AsyncWriteExt;
+use tokio::process::{ChildStdin, Command};
+
+use super::Launch;
 
 const SHELL: &str = "/bin/sh";
 /// A shell exports variables of its own, which the program would not get otherwise. `read` takes no byte beyond the line.
@@ -32,9 +32,33 @@ const GUARDED: &str = r#"
     exec 3>&- 4<&-
     IFS= read -r go || exit 125; unset PWD OLDPWD SHLVL pipe; exec "$@""#;
 
+/// What stands before a program.
+#[derive(Debug)]
+pub(super) struct Gate {
+    feed: bool,
+    /// Kept as long as the program: what is written into a pipe that nobody has open is lost.
+    guard: Option<Guard>,
+}
+
+impl Gate {
+    /// Opens it; gives the pipe back when the program is fed from it.
+    pub(super) async fn open(&self, stdin: Option<ChildStdin>) -> Option<ChildStdin> {
+        let mut stdin = stdin?;
+        // A program that is gone says so in its exit code.
+        let _ = stdin.write_all(b"\n").await;
+        let _ = stdin.flush().await;
+        self.feed.then_some(stdin)
+    }
+
+    /// Tells the guard that the input was good to its end.
+    pub(super) fn vouch(&mut self) -> io::Result<()> {
+        self.guard.as_mut().map_or(Ok(()), |guard| guard.pipe.write_all(b"good\n"))
+    }
+}
+
 /// The pipe on which the guard of a fed program waits.
 #[derive(Debug)]
-pub(super) struct Guard {
+struct Guard {
     path: PathBuf,
     pipe: File,
 }
@@ -56,12 +80,6 @@ impl Guard {
         }
         Err(io::ErrorKind::AlreadyExists.into())
     }
-
-    /// Tells the guard that the input was good to its end.
-    #[cfg(feature = "script")]
-    pub(super) fn vouch(&mut self) -> io::Result<()> {
-        self.pipe.write_all(b"good\n")
-    }
 }
 
 impl Drop for Guard {
@@ -76,23 +94,24 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// The shell in front of `argv`, and what its guard waits for when it has one.
+/// The shell in front of a program.
 ///
 /// # Errors
 /// Where the program cannot be found: the shell would say so only in its exit code.
-pub(super) fn command(argv: &[String], feed: bool, directory: Option<&Path>) -> io::Result<(Command, Option<Guard>)> {
-    let program = argv.first().map(String::as_str).unwrap_or_default();
-    if !found(program, directory) {
+pub(super) fn in_front_of(launch: &Launch<'_>) -> io::Result<(Command, Gate)> {
+    let program = launch.argv.first().map(String::as_str).unwrap_or_default();
+    if !found(program, launch.directory) {
         return Err(io::Error::new(io::ErrorKind::NotFound, "no such program"));
     }
+    let feed = launch.feed;
     let guard = (feed && cfg!(target_os = "linux")).then(Guard::new).transpose()?;
     let mut command = Command::new(SHELL);
     match &guard {
         Some(guard) => command.args(["-c", GUARDED, "sh"]).arg(&guard.path),
         None => command.args(["-c", if feed { FED } else { EMPTY_INPUT }, "sh"]),
     };
-    command.args(argv).stdin(Stdio::piped());
-    Ok((command, guard))
+    command.args(launch.argv);
+    Ok((command, Gate { feed, guard }))
 }
 
 fn found(program: &str, directory: Option<&Path>) -> bool {
@@ -103,16 +122,7 @@ fn found(program: &str, directory: Option<&Path>) -> bool {
     !program.is_empty() && std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-/// Opens the gate; gives the pipe back when the program is fed from it.
-#[cfg(feature = "script")]
-pub(super) async fn open(mut gate: ChildStdin, feed: bool) -> Option<ChildStdin> {
-    // A program that is gone says so in its exit code.
-    let _ = gate.write_all(b"\n").await;
-    let _ = gate.flush().await;
-    feed.then_some(gate)
-}
-
-#[cfg(all(test, feature = "script"))]
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
@@ -148,7 +158,7 @@ mod tests {
     async fn a_program_whose_gate_is_never_opened_does_nothing() {
         let (mut group, logs) = start(&cx(), &["echo", "it began"], false);
         // As when this process dies.
-        group.gate = None;
+        drop(group.child.stdin.take());
         assert_eq!(group.end(&cx(), Duration::from_secs(10)).await.unwrap(), End::Code(125));
         assert_eq!((logs.out.text(), logs.err.text()), (None, None));
     }

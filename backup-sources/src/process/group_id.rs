@@ -4,8 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use backup_core::JobContext;
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
+
+use super::members::{any, stat};
 
 /// How often it is looked whether a group is gone. Its members are nobody's children that could be waited for.
 const LOOK: Duration = Duration::from_millis(20);
@@ -21,14 +24,6 @@ pub(crate) struct GroupId {
     session: i32,
     /// Which boot that was.
     boot: String,
-}
-
-/// What `/proc/<pid>/stat` says.
-struct Stat {
-    zombie: bool,
-    group: i32,
-    session: i32,
-    started: u64,
 }
 
 impl GroupId {
@@ -48,13 +43,7 @@ impl GroupId {
         if stat(self.leader).is_some_and(|leader| leader.started != self.started) {
             return false;
         }
-        let Ok(processes) = std::fs::read_dir("/proc") else { return false };
-        let mut pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        pids.any(|pid: i32| {
-            stat(pid).is_some_and(|stat| {
-                stat.group == self.leader && stat.session == self.session && stat.started >= self.started && !stat.zombie
-            })
-        })
+        any(|stat| stat.group == self.leader && stat.session == self.session && stat.started >= self.started && !stat.zombie)
     }
 
     /// Asks the group to end, kills it after `grace`, and waits until it is gone.
@@ -76,17 +65,4 @@ impl GroupId {
 
 fn boot() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
-}
-
-fn stat(pid: i32) -> Option<Stat> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program, in parentheses, may hold anything. After it: state ppid pgrp session …, the start is the 22nd of all.
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    let number = |at: usize| fields.get(at)?.parse::<i64>().ok();
-    Some(Stat {
-        zombie: matches!(*fields.first()?, "Z" | "X"),
-        group: number(2)?.try_into().ok()?,
-        session: number(3)?.try_into().ok()?,
-        started: number(19)?.try_into().ok()?,
-    })
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::spool::Spool;
+#[cfg(feature = "script")]
+use super::spool::Spooled;
 use super::strainer::{Secrets, Strainer};
 
 /// Bytes of the end that an error quotes.
@@ -81,7 +83,7 @@ impl Log {
     #[cfg(feature = "script")]
     pub(crate) fn of_spool(base: &std::path::Path, limits: LogLimits) -> std::io::Result<Self> {
         let log = Self::new(Secrets::default(), limits);
-        if let Some((head, tail, cut)) = super::spool::read(base, limits)? {
+        if let Some(Spooled { head, tail, cut }) = super::spool::read(base, limits)? {
             *log.lock() = Kept { head, tail: tail.into(), cut, spool: None };
         }
         Ok(log)

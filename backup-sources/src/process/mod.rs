@@ -1,8 +1,11 @@
 //! A child process with its whole process group: started, watched, stopped, reaped.
 
+#[cfg(feature = "script")]
 mod gate;
+#[cfg(feature = "script")]
 mod group_id;
 mod log;
+mod members;
 mod spool;
 mod strainer;
 
@@ -15,9 +18,9 @@ use std::time::Duration;
 
 use backup_core::{Clock, Error, JobContext, Result, Secret};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
+use tokio::process::{Child, Command};
 #[cfg(feature = "script")]
-use tokio::process::ChildStdout;
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 
 #[cfg(feature = "script")]
@@ -47,6 +50,9 @@ pub(crate) const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
 
 /// How long killed processes may take to be gone; those that left the group hold the log open for longer.
 const DYING: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether they are.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// How to start a program.
 #[derive(Debug)]
@@ -131,10 +137,8 @@ pub(crate) struct Group {
     exited: Option<JoinHandle<End>>,
     end: Option<End>,
     reaped: bool,
-    gate: Option<ChildStdin>,
-    /// Kept to the end: what is written into a pipe that nobody has open is lost.
-    guard: Option<gate::Guard>,
-    feed: bool,
+    #[cfg(feature = "script")]
+    gate: Option<gate::Gate>,
     logs: Logs,
     readers: Vec<JoinHandle<()>>,
     clock: Arc<dyn Clock>,
@@ -148,13 +152,14 @@ impl Group {
         let not_started =
             |error: io::Error| Error::new(&codes::NOT_STARTED, format!("{program:?} could not be started")).with_source(error);
         let pipe = |wanted: bool| if wanted { Stdio::piped() } else { Stdio::null() };
-        let (mut command, guard) = if launch.gated {
-            gate::command(launch.argv, launch.feed, launch.directory).map_err(not_started)?
-        } else {
-            let mut command = Command::new(program);
-            command.args(launch.argv.get(1..).unwrap_or_default());
-            (command, None)
-        };
+        let mut command = Command::new(program);
+        command.args(launch.argv.get(1..).unwrap_or_default());
+        #[cfg(feature = "script")]
+        let mut gate = None;
+        #[cfg(feature = "script")]
+        if launch.gated {
+            (command, gate) = gate::in_front_of(launch).map(|(command, gate)| (command, Some(gate))).map_err(not_started)?;
+        }
         command.env_clear().process_group(0).kill_on_drop(true);
         command.stdin(pipe(launch.feed || launch.gated)).stdout(Stdio::piped()).stderr(Stdio::piped());
         for name in INHERITED {
@@ -184,14 +189,13 @@ impl Group {
         }
         Ok(Self {
             program: program.clone(),
-            gate: if launch.gated { child.stdin.take() } else { None },
-            guard,
+            #[cfg(feature = "script")]
+            gate,
             child,
             leader,
             exited: Some(tokio::task::spawn_blocking(move || wait_unreaped(leader))),
             end: None,
             reaped: false,
-            feed: launch.feed,
             logs: launch.logs.clone(),
             readers,
             clock: Arc::clone(cx.clock()),
@@ -202,15 +206,15 @@ impl Group {
     /// Lets a gated program begin.
     #[cfg(feature = "script")]
     pub(crate) async fn release(&mut self) {
-        if let Some(gate) = self.gate.take() {
-            self.child.stdin = gate::open(gate, self.feed).await;
+        if let Some(gate) = &self.gate {
+            self.child.stdin = gate.open(self.child.stdin.take()).await;
         }
     }
 
     /// Says that a gated program was fed all that it should be: only then the end of its input reaches it, once the pipe is closed.
     #[cfg(feature = "script")]
     pub(crate) fn vouch(&mut self) -> Result<()> {
-        let vouched = self.guard.as_mut().map_or(Ok(()), gate::Guard::vouch);
+        let vouched = self.gate.as_mut().map_or(Ok(()), gate::Gate::vouch);
         vouched.map_err(|error| self.error(&codes::FAILED, "could not be told the end of its input").with_source(error))
     }
 
@@ -295,9 +299,8 @@ impl Group {
         self.kill().await;
     }
 
-    /// Kills the whole group at once, reaps the leader, and waits until the others are gone, too: the kernel closes the log's
-    /// pipe after a process let go of everything else. One system call reaches every member, so none of them can mistake the
-    /// death of another for a good end.
+    /// Kills the whole group at once, reaps the leader, and waits until the others are gone, too. One system call reaches every
+    /// member, so none of them can mistake the death of another for a good end.
     pub(crate) async fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.leader_exited().await;
@@ -305,6 +308,12 @@ impl Group {
             tracing::warn!(program = self.program, %error, "could not be reaped");
         }
         self.reaped = true;
+        // The number may be somebody else's from here on; asking harms nobody.
+        let until = self.clock.monotonic().saturating_add(DYING);
+        let there = || rustix::process::test_kill_process_group(self.leader).is_ok() && members::lives(self.leader);
+        while there() && self.clock.monotonic() < until {
+            self.clock.sleep(LOOK).await;
+        }
         self.readers_done(DYING.min(self.grace)).await;
         self.readers.iter().for_each(JoinHandle::abort);
     }

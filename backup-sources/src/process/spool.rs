@@ -6,7 +6,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "script")]
+use std::path::Path;
+use std::path::PathBuf;
 
 use super::log::LogLimits;
 
@@ -69,9 +71,19 @@ impl Spool {
     }
 }
 
-/// What a spool holds: head, tail, and how many bytes are missing between them. `None` when nothing was printed.
+/// What a spool holds.
 #[cfg(feature = "script")]
-pub(super) fn read(base: &Path, limits: LogLimits) -> io::Result<Option<(Vec<u8>, Vec<u8>, u64)>> {
+#[derive(Debug)]
+pub(super) struct Spooled {
+    pub(super) head: Vec<u8>,
+    pub(super) tail: Vec<u8>,
+    /// Bytes that are missing between the two.
+    pub(super) cut: u64,
+}
+
+/// Reads a spool; `None` when nothing was printed.
+#[cfg(feature = "script")]
+pub(super) fn read(base: &Path, limits: LogLimits) -> io::Result<Option<Spooled>> {
     let Some((directory, name)) = base.parent().zip(base.file_name().and_then(|name| name.to_str())) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
@@ -92,5 +104,5 @@ pub(super) fn read(base: &Path, limits: LogLimits) -> io::Result<Option<(Vec<u8>
     let end = later.first().map_or(head.len() as u64, |start| start + tail.len() as u64);
     tail.drain(..tail.len().saturating_sub(limits.tail));
     let cut = end.saturating_sub((head.len() + tail.len()) as u64);
-    Ok(if head.is_empty() { None } else { Some((head, tail, cut)) })
+    Ok(if head.is_empty() { None } else { Some(Spooled { head, tail, cut }) })
 }

@@ -1,23 +1,21 @@
-//! The directory of a job, and the one file that its backup script leaves there.
+//! The directory of a job, and which file in it is the backup.
 
-use std::fs::{DirBuilder, File, FileType, Metadata};
+use std::ffi::CString;
+use std::fs::{DirBuilder, File, FileType};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use backup_core::error::Code;
-use backup_core::source::ArtifactStream;
-use backup_core::{Bytes, Error, Result};
-use futures::StreamExt;
+use backup_core::{Error, Result};
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 
 use super::codes;
+use super::job_file::JobFile;
 use super::plan::check_id;
 use crate::file::failed;
 
-/// Bytes read at once.
-const CHUNK: u64 = 1 << 20;
 /// Names that an error lists.
 const LISTED: usize = 10;
 
@@ -55,50 +53,33 @@ impl JobDirectory {
     /// # Errors
     /// `script.no_file`, `script.several_files`, `script.unfit_file`, each naming what was found; those of the file system.
     pub fn file(&self) -> Result<JobFile> {
-        let io = |error: rustix::io::Errno| failed("looking into", &self.path, error.into());
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = match rustix::fs::open(&self.path, flags, Mode::empty()) {
-            // The script replaced it, by a link maybe.
-            Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
-                return Err(self.refuse(&codes::UNFIT_FILE, "is no directory any more"));
+        let directory = self.open()?;
+        let names = names(&directory).map_err(|error| self.failed(error))?;
+        let shown: Vec<_> = names.iter().take(LISTED).map(|name| format!("{:?}", name.to_string_lossy())).collect();
+        let shown = shown.join(", ");
+        let name = match names.as_slice() {
+            [] => return Err(self.refuse(&codes::NO_FILE, "is empty")),
+            [name] => name,
+            several => {
+                let what = format!("holds {} things where one file is expected: {shown}", several.len());
+                return Err(self.refuse(&codes::SEVERAL_FILES, what));
             }
-            Err(rustix::io::Errno::NOENT) => return Err(self.refuse(&codes::NO_FILE, "was removed")),
-            opened => opened.map_err(io)?,
         };
-        let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&directory).map_err(io)? {
-            let name = entry.map_err(io)?.file_name().to_owned();
-            if !matches!(name.as_bytes(), b"." | b"..") {
-                names.push(name);
+        let unfit = |what: &str| self.refuse(&codes::UNFIT_FILE, format!("holds {shown}, {what}"));
+        let name = match name.to_str() {
+            Err(_) => return Err(unfit("whose name is not UTF-8")),
+            Ok(name) if name.starts_with('.') => return Err(unfit("which is hidden")),
+            Ok(name) if name.chars().any(|c| c.is_control() || c == '\\') => {
+                return Err(unfit("whose name holds a control character or a backslash"));
             }
-        }
-        names.sort_unstable();
-        let shown = |names: &[std::ffi::CString]| {
-            let shown: Vec<_> = names.iter().take(LISTED).map(|name| format!("{:?}", name.to_string_lossy())).collect();
-            shown.join(", ")
+            Ok(name) => name,
         };
-        let (name, more) = match names.split_first() {
-            None => return Err(self.refuse(&codes::NO_FILE, "is empty")),
-            Some(found) => found,
-        };
-        if !more.is_empty() {
-            let what = format!("holds {} things where one file is expected: {}", names.len(), shown(&names));
-            return Err(self.refuse(&codes::SEVERAL_FILES, what));
-        }
-        let unfit = |what: &str| self.refuse(&codes::UNFIT_FILE, format!("holds {}, {what}", shown(&names)));
-        let Ok(name) = name.to_str() else { return Err(unfit("whose name is not UTF-8")) };
-        if name.starts_with('.') {
-            return Err(unfit("which is hidden"));
-        }
-        if name.chars().any(|c| c.is_control() || c == '\\') {
-            return Err(unfit("whose name holds a control character or a backslash"));
-        }
         // Neither follows a link nor waits for the other end of a pipe.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let file = match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
             Err(rustix::io::Errno::LOOP) => return Err(unfit("which is a symbolic link")),
             Err(rustix::io::Errno::NXIO | rustix::io::Errno::OPNOTSUPP) => return Err(unfit("which is a socket or a device")),
-            opened => File::from(opened.map_err(io)?),
+            opened => File::from(opened.map_err(|error| self.failed(error))?),
         };
         let meta = file.metadata().map_err(|error| failed("looking at", &self.path, error))?;
         if !meta.is_file() {
@@ -107,8 +88,19 @@ impl JobDirectory {
         if meta.uid() != rustix::process::geteuid().as_raw() {
             return Err(unfit(&format!("which belongs to the user {}", meta.uid())));
         }
-        let (name, path) = (name.to_owned(), self.path.join(name));
-        Ok(JobFile { name, path, size: meta.len(), stamp: Stamp::of(&meta), file: Arc::new(file) })
+        Ok(JobFile::new(name, self.path.join(name), file, &meta))
+    }
+
+    /// Opens it, unless the script put something else in its place.
+    fn open(&self) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::open(&self.path, flags, Mode::empty()) {
+            Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
+                Err(self.refuse(&codes::UNFIT_FILE, "is no directory any more"))
+            }
+            Err(rustix::io::Errno::NOENT) => Err(self.refuse(&codes::NO_FILE, "was removed")),
+            opened => opened.map_err(|error| self.failed(error)),
+        }
     }
 
     /// Removes it with all that is in it.
@@ -122,9 +114,26 @@ impl JobDirectory {
         }
     }
 
+    fn failed(&self, error: rustix::io::Errno) -> Error {
+        failed("looking into", &self.path, error.into())
+    }
+
     fn refuse(&self, code: &'static Code, what: impl std::fmt::Display) -> Error {
         Error::new(code, format!("after the backup script {} {what}", self.path.display()))
     }
+}
+
+/// What is in a directory, in the order of the names.
+fn names(directory: &OwnedFd) -> Result<Vec<CString>, rustix::io::Errno> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        let name = entry?.file_name().to_owned();
+        if !matches!(name.as_bytes(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// Renames what is in the way.
@@ -153,91 +162,5 @@ fn kind(kind: FileType) -> &'static str {
         _ if kind.is_fifo() => "a pipe",
         _ if kind.is_socket() => "a socket",
         _ => "a device",
-    }
-}
-
-/// What changes when a file is written to or replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(meta: &Metadata) -> Self {
-        Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            size: meta.len(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
-    }
-}
-
-/// The file that a backup script left, open: what its name points to from now on does not matter.
-#[derive(Debug, Clone)]
-pub struct JobFile {
-    name: String,
-    path: PathBuf,
-    size: u64,
-    stamp: Stamp,
-    file: Arc<File>,
-}
-
-impl JobFile {
-    /// Its name, a plain one.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its size in bytes, when it was opened.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Its bytes from the start, as often as wanted. The stream ends without an error only when the file was not changed since it
-    /// was opened, as far as its size and its times tell; who reads it twice compares the digests.
-    ///
-    /// # Errors
-    /// `script.file_changed`, those of the file system.
-    pub fn stream(&self) -> ArtifactStream {
-        let this = self.clone();
-        futures::stream::try_unfold((this, 0), |(this, offset)| async move {
-            let read = tokio::task::spawn_blocking(move || {
-                let data = this.chunk(offset)?;
-                Ok((this, data))
-            });
-            let (this, data) = read
-                .await
-                .map_err(|error| {
-                    Error::new(&backup_core::error::codes::INTERNAL, "a blocking task ended early").with_source(error)
-                })
-                .flatten()?;
-            let next = offset + data.len() as u64;
-            Ok((!data.is_empty()).then_some((data, (this, next))))
-        })
-        .boxed()
-    }
-
-    /// The next bytes; none at the end of an unchanged file.
-    fn chunk(&self, offset: u64) -> Result<Bytes> {
-        let io = |error| failed("reading", &self.path, error);
-        let mut data = vec![0; usize::try_from(self.size.saturating_sub(offset).min(CHUNK)).unwrap_or_default()];
-        self.file.read_exact_at(&mut data, offset).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => self.changed(),
-            _ => io(error),
-        })?;
-        if data.is_empty() && Stamp::of(&self.file.metadata().map_err(io)?) != self.stamp {
-            return Err(self.changed());
-        }
-        Ok(data.into())
-    }
-
-    fn changed(&self) -> Error {
-        Error::new(&codes::FILE_CHANGED, format!("{} changed while it was read", self.path.display()))
     }
 }

@@ -5,6 +5,7 @@ pub mod codes;
 mod config;
 mod directory;
 mod job;
+mod job_file;
 mod parameters;
 mod plan;
 mod probe;
@@ -22,9 +23,10 @@ mod watch;
 
 use backup_core::{BackupReader, JobContext, Probe, RestoreReport, RestoreTarget, Result, Sink, Source, Summary, async_trait};
 
-pub use crate::process::LogLimits;
+pub use crate::LogLimits;
 pub use config::ScriptConfig;
-pub use directory::{JobDirectory, JobFile};
+pub use directory::JobDirectory;
+pub use job_file::JobFile;
 pub use parameters::{MAX_PARAMETER, Parameters};
 pub use plan::Plan;
 pub use program::Program;

@@ -81,6 +81,22 @@ pub(super) struct Record {
     file: File,
 }
 
+/// What is left of an interrupted job.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) record: Record,
+    /// `None` when its process was killed before it was written, or when it cannot be understood.
+    pub(super) head: Option<Head>,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Taken {
+    /// Whether it says all that has to be known.
+    pub(super) fn understood(&self) -> bool {
+        self.head.as_ref().map_or(self.entries.is_empty(), |head| head.version == VERSION)
+    }
+}
+
 impl Record {
     /// Begins the record of a job.
     ///
@@ -117,7 +133,7 @@ impl Record {
     }
 
     /// Takes over the record of an interrupted job; `None` when its process still lives.
-    pub(super) fn take_over(directory: &Path) -> Result<Option<(Self, Option<Head>, Vec<Entry>)>> {
+    pub(super) fn take_over(directory: &Path) -> Result<Option<Taken>> {
         let read = || {
             let file = match OpenOptions::new().read(true).append(true).open(directory.join(FILE)) {
                 // Killed between the directory and the file.
@@ -139,7 +155,7 @@ impl Record {
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());
         let head: Option<Head> = lines.next().and_then(|line| serde_json::from_str(line).ok());
         let entries = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
-        Ok(Some((Self { directory: directory.to_owned(), file }, head, entries)))
+        Ok(Some(Taken { record: Self { directory: directory.to_owned(), file }, head, entries }))
     }
 
     /// Notes what happened, durably.
@@ -201,10 +217,6 @@ impl Head {
     /// Whether the job had a stage that locks.
     pub(super) fn locks(&self) -> bool {
         self.locks
-    }
-
-    pub(super) fn known(&self) -> bool {
-        self.version == VERSION
     }
 
     /// The plan of what is left to do.

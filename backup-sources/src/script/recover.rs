@@ -8,7 +8,7 @@ use backup_core::{Error, JobContext, Result};
 use super::codes;
 use super::job::Job;
 use super::plan::{Plan, check_id};
-use super::record::{Entry, Head, Record};
+use super::record::{Entry, Head, Record, Taken};
 use super::run::{Failure, may_be_locked};
 use super::stage::{Operation, Stage};
 use super::watch::{StageOutcome, StageReport, Watch};
@@ -47,10 +47,10 @@ pub fn interrupted(state_directory: &Path) -> Result<Vec<Interrupted>> {
             continue;
         }
         match Record::take_over(&entry.path()) {
-            Ok(Some((_, head, entries))) if !head.as_ref().map_or(entries.is_empty(), Head::known) => {
+            Ok(Some(taken)) if !taken.understood() => {
                 tracing::error!(job = id, "the record of an interrupted job cannot be understood and is left as it is");
             }
-            Ok(Some((record, head, entries))) => jobs.push(Interrupted::read(id, record, head, entries)),
+            Ok(Some(taken)) => jobs.push(Interrupted::read(id, taken)),
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "an interrupted job cannot be recovered"),
         }
@@ -91,7 +91,7 @@ pub struct Recovered {
 }
 
 impl Interrupted {
-    fn read(id: &str, record: Record, head: Option<Head>, entries: Vec<Entry>) -> Self {
+    fn read(id: &str, Taken { record, head, entries }: Taken) -> Self {
         let locks = head.as_ref().is_some_and(Head::locks);
         // Without a head nothing had begun.
         let plan = head.map_or_else(|| Plan::new(id, Operation::Backup), Head::plan);

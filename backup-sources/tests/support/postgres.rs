@@ -13,6 +13,7 @@ pub const USER: &str = "keeper";
 pub const PASSWORD: &str = "pass:wörd 'quoted'";
 
 pub struct Postgres {
+    programs: PathBuf,
     directory: TempDir,
     server: Child,
 }
@@ -49,7 +50,8 @@ impl Postgres {
     /// Starts a server with an empty database `app`, or skips the test.
     pub async fn start() -> Option<Self> {
         let programs = programs()?;
-        let (directory, user) = (tempfile::tempdir().unwrap(), user());
+        // A socket's path has 107 bytes at most, and the server's user has to get there.
+        let (directory, user) = (tempfile::tempdir_in("/tmp").unwrap(), user());
         let path = |name: &str| directory.path().join(name);
         std::fs::write(path("password"), PASSWORD).unwrap();
         if let Some((uid, gid)) = user {
@@ -72,7 +74,8 @@ impl Postgres {
         let mut server = as_user("postgres");
         server.arg("-D").arg(path("data")).arg("-k").arg(directory.path());
         server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=8MB", "-c", "max_connections=10"]);
-        let postgres = Self { server: server.spawn().unwrap(), directory };
+        let server = server.spawn().unwrap();
+        let postgres = Self { server, programs, directory };
         let start = Instant::now();
         while !postgres.client("psql").args(["postgres", "-c", ""]).output().unwrap().status.success() {
             assert!(start.elapsed() < Duration::from_secs(60), "the server does not answer");
@@ -88,7 +91,7 @@ impl Postgres {
     }
 
     fn client(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = Command::new(self.programs.join(program));
         command.env("PGHOST", self.host()).env("PGUSER", USER).env("PGPASSWORD", PASSWORD).stdin(Stdio::null());
         command
     }

@@ -15,8 +15,6 @@ use super::probe::Found;
 use super::transport::Through;
 use super::wire::Wire;
 
-/// The user metadata that says who wrote an object.
-const JOB: &str = "backup-job";
 /// The user metadata that tells one attempt to create an object from another.
 const TOKEN: &str = "backup-token";
 /// The user metadata that says what the bytes of an object are.
@@ -117,6 +115,11 @@ impl Bucket {
         headers
     }
 
+    /// The most bytes of an object, where the configuration says.
+    pub(super) fn max_object(&self) -> Option<u64> {
+        self.max_object
+    }
+
     pub(super) fn parts(&self, hint: Option<u64>) -> PartPlan {
         PartPlan::new(hint, self.part_size, self.max_object)
     }
@@ -145,7 +148,6 @@ impl Bucket {
 
 pub(super) fn seen(key: &ObjectKey, metadata: &opendal::Metadata) -> Seen {
     let user: BTreeMap<_, _> = metadata.user_metadata().into_iter().flatten().collect();
-    let _ = JOB;
     Seen {
         meta: meta(key.clone(), metadata).sha256(user.get(SHA256).and_then(|digest| Digest::from_hex(digest).ok())),
         token: user.get(TOKEN).map(|token| (*token).to_owned()),

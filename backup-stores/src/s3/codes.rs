@@ -27,7 +27,7 @@ backup_core::error_codes! {
         "The multipart upload was aborted by somebody else before it was completed.",
         "Start the backup again; if it repeats, look for a lifecycle rule or a janitor that aborts uploads too early.";
     S3_TOO_BIG = "s3.too_big", InvalidInput, Never,
-        "The object needs more than the 10,000 parts that S3 allows.",
+        "The object is bigger than `max-object-size`, or needs more than the 10,000 parts that S3 allows.",
         "Set `max-object-size` to the size of the biggest object.";
     S3_NO_LOCK = "s3.no_lock", InvalidInput, Never,
         "The configuration asks for object lock, and the bucket has none.",

@@ -17,8 +17,9 @@ use reqsign_core::{Context, Error, FileRead, HttpSend, OsEnv, ProvideCredential,
 use serde::Deserialize;
 
 use super::config::{AssumeRole, CredentialSource, S3Config, refused};
-use super::error::{Refusal, document};
+use super::error::Refusal;
 use super::names::QUERY;
+use super::xml::document;
 
 /// How long getting credentials may take.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use super::bucket::Bucket;
 use super::codes;
-use super::error::{Refusal, document};
+use super::error::Refusal;
 use super::wire::{Ask, checksum};
+use super::xml::document;
 
 /// The most keys of one request.
 const BATCH: usize = 1000;
@@ -55,7 +56,7 @@ pub(super) async fn delete(bucket: &Bucket, cx: &JobContext, keys: &[ObjectKey])
     cx.check()?;
     let mut report = DeleteReport::default();
     for batch in keys.chunks(BATCH) {
-        let looks = batch.to_vec().into_iter().map(|key| async move {
+        let looks = batch.iter().cloned().map(|key| async move {
             let seen = bucket.stat_opt(cx, &key).await;
             (key, seen)
         });

@@ -1,7 +1,7 @@
 //! From an answer of the server to an error that says what to do.
 
+use backup_core::Error;
 use backup_core::error::{Code, codes as core_codes};
-use backup_core::{Error, Result};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
@@ -86,13 +86,6 @@ impl Refusal {
             },
         }
     }
-}
-
-/// Reads an answer that must be a document of this kind.
-pub(super) fn document<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T> {
-    quick_xml::de::from_reader(body).map_err(|error| {
-        Error::new(&backup_remote::codes::ANSWER, "the answer is not the document that S3 describes").with_source(error)
-    })
 }
 
 #[cfg(test)]

@@ -69,8 +69,7 @@ struct Listing {
 impl Listing {
     async fn next(&mut self) -> Result<Option<(String, opendal::Metadata)>> {
         let Some(entry) = self.entry().await.map_err(|error| self.through.error(error))? else { return Ok(None) };
-        let (path, metadata) = entry.into_parts();
-        let name = self.through.decoded(path)?;
+        let (name, metadata) = entry.into_parts();
         if self.last.as_ref().is_some_and(|last| *last >= name) {
             let text = format!("the server's listing is not in byte order: `{name}` comes late");
             return Err(Error::new(&backup_remote::codes::ANSWER, text));

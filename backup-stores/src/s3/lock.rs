@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::bucket::{Bucket, Stamp, retain_text};
 use super::codes;
-use super::error::document;
 use super::wire::{Ask, checksum};
+use super::xml::document;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -20,6 +20,7 @@ mod sweep;
 mod transport;
 mod wire;
 mod writer;
+mod xml;
 
 use std::sync::Arc;
 
@@ -101,6 +102,10 @@ fn warn(cx: &JobContext, config: &S3Config, found: &probe::Found) {
     ];
     for (_, what) in lacking.into_iter().filter(|(does, _)| !does) {
         cx.event(Event::Warning(format!("the server of {config} {what}")));
+    }
+    if !found.removes {
+        let what = "may not delete objects: whoever holds these credentials can back up, and neither retention nor the janitor can remove anything";
+        cx.event(Event::Warning(format!("the credentials of {config} {what}")));
     }
 }
 

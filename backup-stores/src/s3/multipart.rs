@@ -9,9 +9,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 
 use super::codes;
-use super::error::{Refusal, document};
-use super::transport::unescaped;
+use super::error::Refusal;
 use super::wire::{Ask, Wire};
+use super::xml::document;
 
 /// How often an upload is completed anew when the server says inside of a good answer that it failed.
 const COMPLETIONS: u32 = 4;
@@ -49,7 +49,6 @@ struct Created {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Page {
-    encoding_type: Option<String>,
     is_truncated: bool,
     next_key_marker: String,
     next_upload_id_marker: String,
@@ -143,24 +142,21 @@ impl Upload {
         let (mut found, mut key_marker, mut id_marker) = (Vec::new(), String::new(), String::new());
         loop {
             let mut ask = Ask::new("ListMultipartUploads", Method::GET, "").query("uploads", "");
-            ask = ask.query("encoding-type", "url").query("prefix", name);
+            ask = ask.query("prefix", name);
             if !key_marker.is_empty() {
                 ask = ask.query("key-marker", key_marker.as_str()).query("upload-id-marker", id_marker.as_str());
             }
             let answer = wire.ask(cx, ask).await?;
             let page: Page = document(answer.body())?;
-            let escaped = page.encoding_type.as_deref() == Some("url");
-            let plain = |text: String| if escaped { unescaped(&text) } else { Ok(text) };
             for upload in page.uploads {
-                if plain(upload.key)? == name {
+                if upload.key == name {
                     found.push(Self { wire: wire.clone(), name: name.to_owned(), id: upload.upload_id });
                 }
             }
-            let next = plain(page.next_key_marker)?;
-            if !page.is_truncated || (next == key_marker && page.next_upload_id_marker == id_marker) {
+            if !page.is_truncated || (page.next_key_marker == key_marker && page.next_upload_id_marker == id_marker) {
                 return Ok(found);
             }
-            (key_marker, id_marker) = (next, page.next_upload_id_marker);
+            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
         }
     }
 }

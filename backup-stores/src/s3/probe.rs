@@ -24,12 +24,14 @@ pub(super) struct Found {
     pub(super) checksum: bool,
     /// Objects can be locked, and are where that is asked for.
     pub(super) lock: bool,
+    /// Objects may be removed.
+    pub(super) removes: bool,
 }
 
 impl Default for Found {
     /// What S3 itself does, for whoever only reads.
     fn default() -> Self {
-        Self { conditional: true, conditional_multipart: true, checksum: true, lock: false }
+        Self { conditional: true, conditional_multipart: true, checksum: true, lock: false, removes: true }
     }
 }
 
@@ -55,8 +57,12 @@ pub(super) async fn probe(bucket: &Bucket, cx: &JobContext) -> Result<Found> {
     let found = test(bucket, cx, &name).await;
     let removed = bucket.remove_reserved(cx, &name).await;
     let (conditional, conditional_multipart, checksum) = found?;
-    removed?;
-    Ok(Found { conditional, conditional_multipart, checksum, lock })
+    let removes = match removed {
+        Ok(()) => true,
+        Err(error) if error.code() == &core_codes::STORE_DENIED => false,
+        Err(error) => return Err(error),
+    };
+    Ok(Found { conditional, conditional_multipart, checksum, lock, removes })
 }
 
 async fn locks(bucket: &Bucket, cx: &JobContext) -> Result<bool> {

@@ -18,8 +18,7 @@ pub(super) async fn sweep(bucket: &Arc<Bucket>, cx: &JobContext, options: &Sweep
     while let Some((name, metadata)) = listed.try_next().await? {
         // Names that this store does not make are somebody else's.
         let Some(note) = name.strip_prefix(&reserved).and_then(Note::of) else { continue };
-        let modified = modified(&metadata);
-        if !modified.is_some_and(|modified| modified < options.older_than) {
+        if modified(&metadata).is_none_or(|modified| modified >= options.older_than) {
             continue;
         }
         let removed = match note {

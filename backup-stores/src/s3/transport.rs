@@ -1,7 +1,6 @@
 //! How opendal reaches the server: it makes requests and reads answers; signing, retries, limits and errors are ours.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -13,12 +12,11 @@ use opendal::raw::ServiceOperation;
 use opendal::{Buffer, ErrorKind, HttpBody, HttpTransport, HttpTransporter, OperationContext};
 
 use super::wire::{CHECKSUM, Wire, checksum};
+use super::xml::with_blanks;
 
 /// One call through opendal.
 pub(super) struct Through {
     failed: Failed,
-    /// Whether the server escapes the keys of a listing as it was asked to.
-    escaped: Arc<AtomicBool>,
     pub(super) context: OperationContext,
 }
 
@@ -29,10 +27,8 @@ impl Through {
     /// `headers` are added to the request, beside those that opendal makes.
     pub(super) fn new(wire: &Wire, cx: &JobContext, headers: HeaderMap) -> Self {
         let failed = Failed::default();
-        let escaped = Arc::<AtomicBool>::default();
-        let transport =
-            Transport { wire: wire.clone(), cx: cx.clone(), headers, failed: Arc::clone(&failed), escaped: Arc::clone(&escaped) };
-        Self { failed, escaped, context: OperationContext::new().with_http_transport(HttpTransporter::new(transport)) }
+        let transport = Transport { wire: wire.clone(), cx: cx.clone(), headers, failed: Arc::clone(&failed) };
+        Self { failed, context: OperationContext::new().with_http_transport(HttpTransporter::new(transport)) }
     }
 
     /// Our error for one of opendal.
@@ -40,26 +36,11 @@ impl Through {
         ours(&self.failed, error)
     }
 
-    /// The name behind a path of a listing.
-    pub(super) fn decoded(&self, path: String) -> backup_core::Result<String> {
-        if !self.escaped.load(Ordering::Relaxed) {
-            return Ok(path);
-        }
-        unescaped(&path)
-    }
-
     /// The same for a body, which outlives the call.
     pub(super) fn mapper(&self) -> impl Fn(opendal::Error) -> Error + Send + Sync + use<> {
         let failed = Arc::clone(&self.failed);
         move |error| ours(&failed, error)
     }
-}
-
-/// What `encoding-type=url` escaped.
-pub(super) fn unescaped(text: &str) -> backup_core::Result<String> {
-    let blanks = text.replace('+', " ");
-    let decoded = percent_encoding::percent_decode_str(&blanks).decode_utf8().map(|text| text.into_owned());
-    decoded.map_err(|_| Error::new(&backup_remote::codes::ANSWER, "the listing holds a key that is no UTF-8"))
 }
 
 fn ours(failed: &Failed, error: opendal::Error) -> Error {
@@ -72,7 +53,6 @@ struct Transport {
     cx: JobContext,
     headers: HeaderMap,
     failed: Failed,
-    escaped: Arc<AtomicBool>,
 }
 
 impl Transport {
@@ -96,19 +76,16 @@ impl HttpTransport for Transport {
             parts.headers.insert(HeaderName::from_static(CHECKSUM), checksum(&pieces));
         }
         parts.headers.extend(self.headers.clone());
-        let mut url = canonical(&parts.uri.to_string());
-        if operation == "ListObjectsV2" {
-            // XML cannot hold every key, and its readers cut blanks at the ends of one.
-            url.push_str("&encoding-type=url");
-        }
+        let url = canonical(&parts.uri.to_string());
         parts.uri = url.parse().map_err(|_| opendal::Error::new(ErrorKind::Unexpected, "no URL can be made"))?;
         let request = Request::from_parts(parts, pieces);
         if operation != "GetObject" {
             let answer = self.wire.fetch(&self.cx, operation, request).await.map_err(|error| self.fail(error))?;
             let (parts, body) = answer.into_parts();
-            if operation == "ListObjectsV2" {
-                self.escaped.store(holds(&body, b"<EncodingType>url<"), Ordering::Relaxed);
-            }
+            let body = match operation {
+                "ListObjectsV2" => Bytes::from(with_blanks(&body)),
+                _ => body,
+            };
             let whole = futures::stream::iter([Ok(Buffer::from(body))]);
             return Ok(Response::from_parts(parts, HttpBody::new(whole, None)));
         }
@@ -135,10 +112,6 @@ fn canonical(url: &str) -> String {
         }
     }
     escaped
-}
-
-fn holds(body: &[u8], text: &[u8]) -> bool {
-    body.windows(text.len()).any(|window| window == text)
 }
 
 /// A stream that may be shared, as opendal wants it, because nobody can do anything with a shared one.

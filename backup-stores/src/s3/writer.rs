@@ -95,6 +95,9 @@ impl S3Writer {
     async fn accept(&mut self, mut data: Bytes) -> Result<()> {
         self.cx.check()?;
         self.size += data.len() as u64;
+        if self.bucket.max_object().is_some_and(|max| self.size > max) {
+            return Err(self.too_big());
+        }
         while !data.is_empty() {
             let Some(part) = self.plan.size(self.number) else { return Err(self.too_big()) };
             if self.filling.bytes == part {
@@ -223,10 +226,14 @@ impl S3Writer {
     }
 
     fn too_big(&self) -> Error {
-        let text = format!(
-            "`{}` is bigger than {} bytes, which is all that the parts of its upload can hold; set `max-object-size` to the size of the biggest object",
-            self.key, self.size
-        );
+        let text = match self.bucket.max_object() {
+            Some(max) => format!("`{}` is bigger than the configured `max-object-size` of {max} bytes; raise it", self.key),
+            None => format!(
+                "`{}` needs more than the 10,000 parts that S3 allows, for nobody said before that it would have {} bytes and more; \
+                 set `max-object-size` to the size of the biggest object",
+                self.key, self.size
+            ),
+        };
         Error::new(&codes::S3_TOO_BIG, text)
     }
 }

@@ -118,7 +118,7 @@ impl Account {
 }
 
 /// The real outcome.
-fn read(operation: &str, body: &[u8]) -> Result<Outcome> {
+pub(super) fn read(operation: &str, body: &[u8]) -> Result<Outcome> {
     let senseless = |what: String| {
         Error::new(&backup_remote::codes::ANSWER, format!("the answer to {operation} makes no sense: {what}"))
             .with_effect(Effect::Unknown)
@@ -208,10 +208,4 @@ async fn remove_plain(account: &Account, cx: &JobContext, plain: Vec<(ObjectKey,
             }
         }
     }
-}
-
-#[cfg(test)]
-pub(super) mod outcome {
-    //! For tests of the body's reading.
-    pub(in crate::swift) use super::read;
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use backup_core::store::PutOptions;
 use backup_core::testkit::free_port;
-use backup_core::{Bytes, Secret};
 use backup_remote::testkit::{Reply, RequestFault, Which};
 use backup_stores::{OpenOptions, StoreConfig};
 use serde_json::{Value, json};
@@ -98,6 +97,24 @@ async fn a_server_that_takes_wrong_bytes_is_opened_with_a_warning() {
 }
 
 #[tokio::test]
+async fn credentials_that_may_not_delete_can_back_up_with_a_warning() {
+    let Some(bench) = Bench::new().await else { return };
+    let policy = json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": [format!("arn:aws:s3:::{}/*", bench.bucket)],
+        }],
+    });
+    let put = bench.server.s3("put_bucket_policy", json!({ "Bucket": bench.bucket, "Policy": policy.to_string() }));
+    assert_eq!(put["error"], Value::Null, "{put}");
+    let store = bench.store_with(|block| block["part-size"] = json!(1 << 20)).await;
+    assert!(bench.warnings().iter().any(|text| text.contains("may not delete")), "{:?}", bench.warnings());
+    let bytes = data(1, (2 << 20) + 1);
+    write(&bench.cx, &*store, "big", &bytes, false).await.unwrap();
+    assert_eq!(bench.object("big").unwrap().0, bytes.len() as u64);
+}
+
+#[tokio::test]
 async fn opening_ends_with_its_job() {
     let Some(bench) = Bench::new().await else { return };
     bench.proxy.requests(Which::all(), "", "", RequestFault::BlackHole);
@@ -121,7 +138,6 @@ fn no_debug_output_and_no_url_has_a_secret() {
     let url: StoreConfig = "s3://b/p/q?endpoint=https://s3.example.org&region=r&path-style=false".parse().unwrap();
     assert_eq!(url.to_string(), "s3://b/p/q?endpoint=https%3A%2F%2Fs3.example.org&region=r&path-style=false");
     assert!("s3://b/p?secret-access-key=x".parse::<StoreConfig>().is_err());
-    let _ = (Secret::new("x"), Bytes::new());
 }
 
 #[test]

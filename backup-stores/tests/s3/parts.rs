@@ -20,20 +20,19 @@ async fn an_object_of_over_a_thousand_parts_is_whole() {
 }
 
 #[tokio::test]
-async fn an_object_past_the_configured_size_is_refused_with_the_way_out() {
+async fn an_object_past_the_configured_size_is_refused_and_leaves_nothing() {
     let Some(bench) = Bench::new().await else { return };
     let store = bench.store_with(|block| {
-        block["endpoint"] = json!(bench.server.endpoint);
-        block["part-size"] = json!(64 << 10);
-        block["max-object-size"] = json!(1);
+        block["part-size"] = json!(1 << 20);
+        block["max-object-size"] = json!(3 << 20);
     });
     let store = store.await;
-    assert_eq!(store.writer_memory(Some(1 << 50)), 3 * (64 << 10), "the configured size holds against every hint");
-    let options = backup_core::store::WriteOptions::new(bench.cx.job().clone());
-    let mut writer = store.writer(&bench.cx, &crate::bench::key("big"), options).await.unwrap();
-    // 10,000 parts of zeros would take long: the error is the same for the first byte that does not fit.
-    drop(writer.write(data(1, 100)).await);
-    writer.abort().await.unwrap();
+    assert_eq!(store.writer_memory(Some(1 << 50)), 3 << 20, "the configured size holds against every hint");
+    let error = write(&bench.cx, &*store, "big", &data(1, (3 << 20) + 1), false).await.unwrap_err();
+    assert!(error.code().name == "s3.too_big" && error.to_string().contains("max-object-size"), "{error}");
+    assert!(bench.left().is_empty(), "{:?}", bench.left());
+    write(&bench.cx, &*store, "big", &data(1, 3 << 20), false).await.unwrap();
+    bench.has_only(&*store, "big", &data(1, 3 << 20)).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,13 @@
 //! A real S3 server for tests: ministack with signatures checked, and another client than ours (botocore) to look at it with.
 
-#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "each test uses its own part"
+)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +15,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::SystemTime;
 
-use backup_core::testkit::free_port;
+use backup_core::testkit::{free_port, note_secret};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -65,6 +72,7 @@ impl Ministack {
         let made = server.line();
         server.key = made["key"].as_str().unwrap().to_owned();
         server.secret = made["secret"].as_str().unwrap().to_owned();
+        note_secret(&server.secret);
         if durable {
             (server.key, server.secret) = ("test".to_owned(), "test".to_owned());
         }

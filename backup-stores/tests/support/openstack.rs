@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use backup_core::testkit::test_context;
+use backup_core::testkit::{note_secret, test_context};
 use backup_core::{Bytes, Environment, JobContext};
 use backup_remote::http::http::{HeaderMap, Method, Request, StatusCode};
 use backup_remote::http::{Http, HttpOptions};
@@ -43,7 +43,7 @@ pub fn context() -> JobContext {
     test_context(&Environment::default())
 }
 
-fn base() -> PathBuf {
+pub fn base() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/openstack");
     std::env::var_os("OS_BASE").map_or(own, PathBuf::from)
 }
@@ -65,6 +65,7 @@ impl OpenStack {
         let variables: Vec<_> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let cx = context();
         let config = keystone(&variables);
+        note_secret(config.password.as_ref().unwrap().expose());
         let swift = Keystone::new(http(), config.clone()).unwrap().service(&cx, http(), &["object-store"]).await.unwrap();
         let mut admin = config;
         admin.username = Some("admin".to_owned());
@@ -75,6 +76,11 @@ impl OpenStack {
     /// Who the member is.
     pub fn keystone(&self) -> KeystoneConfig {
         keystone(&self.variables)
+    }
+
+    /// What no log, error or `Debug` may show.
+    pub fn password(&self) -> String {
+        self.keystone().password.unwrap().expose().to_owned()
     }
 
     /// A container of the test's own.

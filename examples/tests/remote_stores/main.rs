@@ -10,6 +10,8 @@ mod nfs;
 mod place;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "swift")]
+mod swift;
 
 #[path = "../../../backup-sources/tests/support/etcd.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
@@ -25,6 +27,10 @@ mod http;
 #[path = "../../../backup-stores/tests/support/ministack.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the stores; each uses a part")]
 mod ministack;
+#[cfg(feature = "swift")]
+#[path = "../../../backup-stores/tests/support/openstack.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the stores; each uses a part")]
+mod openstack;
 #[path = "../common/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod process;

@@ -164,6 +164,17 @@ async fn between_a_break_and_the_next_body_there_is_a_pause_and_a_deadline_befor
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_bytes_of_a_body_count_for_the_bandwidth() {
+    let read = Read::new(CallLimits { bytes_per_second: Some(2), ..CallLimits::default() });
+    let (text, end) = read.read(0..12, vec![("abcdef", End::Well), ("ghijkl", End::Well)]).await;
+    end.unwrap();
+    assert_eq!(text, "abcdefghijkl");
+    // Four pieces, of which the last one need not have had its time; and a pause between the bodies.
+    let passed = backup_core::Clock::monotonic(&*read.clock);
+    assert!(passed >= Duration::from_millis(4500) && passed <= Duration::from_millis(5000), "{passed:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancel_ends_it_in_the_body_and_in_the_pause() {
     let read = Read::new(CallLimits::default());
     read.clock.auto_advance(false);

@@ -49,6 +49,15 @@ async fn a_repeated_request_has_the_same_bytes_and_its_answer_says_that_it_may_b
 }
 
 #[tokio::test]
+async fn an_attempt_without_effect_does_not_settle_the_one_before_it() {
+    let site = Site::new().await;
+    site.proxy.requests(Which::next(), "PUT", "", RequestFault::LoseAnswer);
+    site.proxy.requests(Which::nth(2), "PUT", "", RequestFault::Answer(Reply::status(429)));
+    assert!(unsettled(&site.put(Repeat::Always).await.unwrap()));
+    assert_eq!(site.proxy.seen().len(), 3);
+}
+
+#[tokio::test]
 async fn an_answer_after_attempts_without_effect_is_settled() {
     let site = Site::new().await;
     site.proxy.requests(Which::next(), "PUT", "", RequestFault::Answer(Reply::status(429)));

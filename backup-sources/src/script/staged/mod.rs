@@ -1,4 +1,4 @@
-//! Staged scripts with a job directory: see the page `docs/script-source.md`.
+//! Staged scripts with a job directory.
 
 mod arguments;
 mod capture;
@@ -68,6 +68,10 @@ async fn remove(directory: &Path) {
 impl Source for StagedSource {
     fn kind(&self) -> &str {
         "script"
+    }
+
+    fn open_artifacts(&self) -> usize {
+        1
     }
 
     async fn probe(&self, cx: &JobContext) -> Result<Probe> {

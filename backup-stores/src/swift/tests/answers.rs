@@ -3,7 +3,7 @@
 use backup_core::{Effect, ErrorKind};
 use backup_remote::http::http::StatusCode;
 
-use super::super::delete::outcome::read;
+use super::super::delete::read;
 use super::super::error::{excerpt, refused};
 use super::super::limits::{Large, Limits};
 
