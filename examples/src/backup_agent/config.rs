@@ -219,6 +219,21 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_has_every_variable_and_no_other() {
+        let sample = include_str!("../../config/backup-agent.env");
+        let lines = sample.lines().map(|line| line.strip_prefix('#').unwrap_or(line)).filter_map(|line| line.split_once('='));
+        let sample: std::collections::BTreeMap<_, _> = lines.filter(|(name, _)| !name.contains(' ')).collect();
+        let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let read = Config::from_variables(|name| {
+            asked.borrow_mut().insert(name.to_owned());
+            sample.get(name).map(|value| (*value).to_owned())
+        });
+        assert!(read.is_ok(), "{read:?}");
+        asked.borrow_mut().remove("STATE_DIRECTORY");
+        assert_eq!(asked.into_inner(), sample.keys().map(|name| (*name).to_owned()).collect());
+    }
+
+    #[test]
     fn no_secret_is_shown() {
         assert!(!format!("{:?}", config(&[("client_password", "hunter22")]).unwrap()).contains("hunter22"));
     }

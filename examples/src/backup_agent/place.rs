@@ -46,9 +46,16 @@ pub(super) async fn open(cx: &JobContext, destination: &Destination, options: &O
 #[cfg(feature = "s3")]
 fn s3(place: &S3Destination) -> Result<StoreConfig> {
     let mut config = backup_stores::s3::S3Config::new(&place.bucket);
-    config.endpoint = Some(place.url());
-    config.region = (!place.region.is_empty()).then(|| place.region.clone());
-    config.path_style = Some(!place.is_amazon());
+    let region = Some(place.region.clone()).filter(|region| !region.is_empty());
+    // Amazon's general address sends requests for another region away; the original's client knew the regional one, too.
+    let url = match &region {
+        Some(region) => place.url().replace("://s3.amazonaws.com", &format!("://s3.{region}.amazonaws.com")),
+        None => place.url(),
+    };
+    config.endpoint = Some(url);
+    config.region = region;
+    // No certificate covers a host name with a bucket's dots in it.
+    config.path_style = Some(!place.is_amazon() || place.bucket.contains('.'));
     config.access_key_id = Some(place.access_key.clone());
     config.secret_access_key = Some(place.secret_key.clone());
     Ok(StoreConfig::S3(config))

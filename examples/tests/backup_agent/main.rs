@@ -10,9 +10,10 @@ mod http;
 #[cfg(feature = "s3")]
 #[path = "../../../backup-stores/tests/support/ministack.rs"]
 mod ministack;
-#[cfg(feature = "swift")]
+#[cfg(all(feature = "s3", feature = "swift"))]
 #[path = "../../../backup-stores/tests/support/openstack.rs"]
 mod openstack;
+#[cfg(feature = "s3")]
 #[path = "../../../backup-sources/tests/support/postgres.rs"]
 mod postgres;
 #[cfg(feature = "s3")]
@@ -21,7 +22,7 @@ mod round_trip;
 mod s3;
 mod scripts;
 mod sizes;
-#[cfg(feature = "swift")]
+#[cfg(all(feature = "s3", feature = "swift"))]
 mod swift;
 
 /// True when the full sizes are asked for.
