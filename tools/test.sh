@@ -13,6 +13,7 @@ stage_name=""
 
 finish() {
     local code=$?
+    tools/openstack.sh down || true
     [ $code -eq 0 ] || printf '\nFAILED in stage: %s\n' "$stage_name" >&2
     printf '\nStages:\n'
     printf '  %s\n' "${times[@]}"
@@ -41,6 +42,7 @@ stage "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $all --no-deps --
 stage "feature combinations" tools/check-features.sh
 # shellcheck disable=SC2086
 stage "build of the tests" cargo test $all --no-run --quiet
-# shellcheck disable=SC2086
+stage "OpenStack" tools/openstack.sh up
 # One run tells of every test that fails.
+# shellcheck disable=SC2086
 stage "tests" cargo test $all --no-fail-fast
