@@ -5,6 +5,7 @@ mod agent;
 mod attacks;
 mod contract;
 mod crash;
+#[allow(dead_code, reason = "each test uses its own part")]
 #[path = "../common/http.rs"]
 mod http;
 #[cfg(feature = "s3")]
