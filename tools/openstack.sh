@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Real OpenStack services for tests: Keystone and Swift, on loopback ports that were free, state and logs below target/openstack
-# (or $OS_BASE). Needs root and the packages of `tools/packages.sh test`. Touches nothing that it did not start itself.
+# (or $OS_BASE). Needs the packages of `tools/packages.sh test`. Touches nothing that it did not start itself.
 #
 #   tools/openstack.sh up                 start everything; returns when all of it answers; quick when it is up already
 #   tools/openstack.sh restart SERVICE    end one (as a crash would) and start it again: keystone, swift-proxy, swift-object, …
@@ -18,6 +18,7 @@ cd "$(dirname "$0")/.."
 
 base=${OS_BASE:-$PWD/target/openstack}
 host=127.0.0.1
+user=$(id -un)
 # Findable where it must not be.
 password=hush-7319
 log=$base/log
@@ -63,7 +64,7 @@ configure_swift() {
 bind_ip = $host
 bind_port = $port
 workers = 1
-user = root
+user = $user
 swift_dir = $base/swift
 devices = $base/swift/srv
 mount_check = false
@@ -95,7 +96,7 @@ PY
 bind_ip = $host
 bind_port = $port_proxy
 workers = 1
-user = root
+user = $user
 swift_dir = $base/swift
 log_name = proxy
 log_address = /dev/null
@@ -210,7 +211,7 @@ start() {
 
 launch() {
     case $1 in
-    memcached) start memcached memcached -l "$host" -p "$port_memcached" -u root -m 64 ;;
+    memcached) start memcached memcached -l "$host" -p "$port_memcached" -u "$user" -m 64 ;;
     # Closes every connection and says so: it would close idle ones without a word, which a client takes for a broken answer.
     keystone) start keystone uwsgi_python3 --http-socket "$host:$port_keystone" --wsgi-file /usr/bin/keystone-wsgi-public \
         --processes 1 --threads 1 --listen 100 --master --die-on-term --enable-threads --lazy-apps --buffer-size 65535 --need-app \

@@ -29,6 +29,8 @@ has_protos() {
 # The part of nfs-ganesha that serves a local file system.
 has_ganesha_vfs() { compgen -G '/usr/lib/*/ganesha/libfsalvfs.so' || test -e /usr/lib64/ganesha/libfsalvfs.so; }
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || has initdb; }
+# Debian's own Python has the module, whichever Python comes first on the path.
+has_python() { /usr/bin/python3 -c "import $1"; }
 has_venv() { python3 -c 'import venv, ensurepip'; }
 
 case $purpose in
@@ -60,6 +62,19 @@ test)
     need mount has mount
     need postgresql has_postgres
     need postgresql-client has pg_dump
+    # tools/openstack.sh: Keystone and Swift, and Swift's own client.
+    need keystone has keystone-manage
+    need swift-proxy has swift-proxy-server
+    need swift-account has swift-account-server
+    need swift-container has swift-container-server
+    need swift-object has swift-object-server
+    need python3-swiftclient has_python swiftclient
+    need python3-keystoneclient has_python keystoneclient
+    need python3-keystonemiddleware has_python keystonemiddleware
+    need memcached has memcached
+    need uwsgi-core has uwsgi-core
+    need uwsgi-plugin-python3 has uwsgi_python3
+    need curl has curl
     ;;
 demo) ;;
 *)
@@ -84,6 +99,13 @@ fi
 echo "Installing with apt: ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# Packages bring servers whose scripts would start them; ours are started by the tests, on ports of their own.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$log" "$policy"' EXIT
+fi
 install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >"$log" 2>&1
 }

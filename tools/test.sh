@@ -14,7 +14,7 @@ openstack=""
 
 finish() {
     local code=$?
-    [ -z "$openstack" ] || tools/openstack.sh down
+    [ -z "$openstack" ] || tools/openstack.sh down || true
     [ $code -eq 0 ] || printf '\nFAILED in stage: %s\n' "$stage_name" >&2
     printf '\nStages:\n'
     printf '  %s\n' "${times[@]}"

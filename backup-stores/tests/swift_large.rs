@@ -202,7 +202,7 @@ async fn a_writer_that_was_swept_while_it_lived_makes_no_object() {
     write(&mut writer, &bytes).await;
     let record = openstack.names(&segments, ".backup/tmp/open/").await.remove(0);
     let mark = record.replace("/open/", "/swept/");
-    assert!(openstack.raw(Method::PUT, &format!("/{segments}/{mark}"), &[], "").await.status.is_success());
+    assert!(openstack.raw(Method::PUT, &format!("/{segments}/{mark}"), &[], "x").await.status.is_success());
     let error = writer.finish().await.unwrap_err();
     assert_eq!(error.code().name, "swift.swept", "{error}");
     assert_eq!(store.head(&cx, &key("marked")).await.unwrap_err().kind(), ErrorKind::NotFound);

@@ -86,29 +86,32 @@ impl Strainer {
         keep
     }
 
-    fn lines(&mut self, text: &[u8], out: &mut Vec<u8>) {
-        let mut rest = text;
-        while let Some(at) = memchr::memchr(b'\n', rest) {
-            let (line, after) = rest.split_at(at + 1);
-            if self.line + at <= self.line_limit && self.line_cut == 0 {
-                // Most lines.
-                out.extend_from_slice(line);
-            } else {
-                self.part(line.get(..at).unwrap_or_default(), out);
-                self.note(out);
-                out.push(b'\n');
+    fn lines(&mut self, mut rest: &[u8], out: &mut Vec<u8>) {
+        while !rest.is_empty() {
+            if self.line_cut == 0 {
+                // Up to the last newline that comes in time, no line is too long: most output passes here, many lines at once.
+                let room = self.line_limit.saturating_sub(self.line);
+                let window = rest.get(..=room).unwrap_or(rest);
+                let (kept, more) = match memchr::memrchr(b'\n', window) {
+                    Some(at) => rest.split_at(at + 1),
+                    None => rest.split_at(rest.len().min(room)),
+                };
+                out.extend_from_slice(kept);
+                self.line = if kept.last() == Some(&b'\n') { 0 } else { self.line + kept.len() };
+                rest = more;
+                if self.line < self.line_limit || rest.first() == Some(&b'\n') {
+                    continue;
+                }
             }
-            (self.line, rest) = (0, after);
+            let at = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            self.line_cut = self.line_cut.saturating_add(at as u64);
+            rest = rest.get(at..).unwrap_or_default();
+            if let Some((newline, after)) = rest.split_first() {
+                self.note(out);
+                out.push(*newline);
+                (self.line, rest) = (0, after);
+            }
         }
-        self.part(rest, out);
-    }
-
-    /// A piece of a line.
-    fn part(&mut self, piece: &[u8], out: &mut Vec<u8>) {
-        let (kept, cut) = piece.split_at(piece.len().min(self.line_limit.saturating_sub(self.line)));
-        out.extend_from_slice(kept);
-        self.line += kept.len();
-        self.line_cut = self.line_cut.saturating_add(cut.len() as u64);
     }
 
     fn note(&mut self, out: &mut Vec<u8>) {
@@ -158,6 +161,20 @@ mod tests {
         let key = "-----BEGIN KEY-----\nMIIEvQIBADAN\n-----END KEY-----\n";
         assert_eq!(strain(&[key], 1000, &[b"bad line MIIEvQIBADAN in key"]), "bad line *** in key");
         assert_eq!(strain(&["secret", "my-secret-text"], 1000, &[b"a my-secret-text b secret"]), "a *** b ***");
+    }
+
+    #[test]
+    fn lines_are_cut_alike_wherever_the_reads_are_cut() {
+        let text = "\n\nab\n0123456789\n01234567890\n0123456789ab\n\nxx\n0123456789\nlast line of all";
+        let naive = |line: &str| match line.len().checked_sub(10) {
+            Some(cut @ 1..) => format!("{} [{cut} bytes of this line cut out]", &line[..10]),
+            _ => line.to_owned(),
+        };
+        let expected = text.split('\n').map(naive).collect::<Vec<_>>().join("\n");
+        for size in 1..=text.len() {
+            let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+            assert_eq!(strain(&[], 10, &pieces), expected, "in pieces of {size}");
+        }
     }
 
     #[test]

@@ -40,6 +40,11 @@ pub(super) async fn read(cx: &JobContext, tree: &Tree, path: &str) -> Result<Vec
     .await
 }
 
+/// Whether it is the name of something in the directory. A server that sends a path as a name means no good.
+fn is_name(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/')
+}
+
 async fn names(cx: &JobContext, tree: &Tree, dir: &Handle) -> Result<Vec<(Vec<u8>, Option<Attr>)>, Fault> {
     let mut last = Fault::Status(Status::NFS3ERR_BAD_COOKIE);
     for restart in 0..RESTARTS {
@@ -71,7 +76,7 @@ async fn pages(cx: &JobContext, tree: &Tree, dir: &Handle, mut attributes: bool)
         };
         let stuck = page.cookie == cookie;
         (cookie, verifier) = (page.cookie, page.verifier);
-        names.extend(page.entries.into_iter().filter(|(name, _)| !matches!(name.as_slice(), b"." | b"..") && !is_silly(name)));
+        names.extend(page.entries.into_iter().filter(|(name, _)| is_name(name) && !is_silly(name)));
         if page.end {
             return Ok(names);
         }

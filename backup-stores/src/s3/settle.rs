@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backup_core::error::codes as core_codes;
-use backup_core::{Effect, Error, ErrorKind, JobContext, ObjectKey, ObjectMeta, Result};
+use backup_core::{Effect, Error, JobContext, ObjectKey, ObjectMeta, Result};
 
 use super::bucket::{Bucket, Stamp, exists};
 use super::codes;
@@ -36,9 +36,8 @@ pub(super) async fn settle(
         Ok(None) if taken => {
             Err(Error::new(&codes::S3_CONFLICT, format!("the object `{key}` came and went while it was written")))
         }
-        // A server that is still at it may yet store it.
-        Ok(None) if error.kind() == ErrorKind::Timeout => Err(error),
-        Ok(None) => Err(error.with_effect(Effect::None)),
+        // Not there, or not there yet: a server that is still at it may store it, and the error says that this is unknown.
+        Ok(None) => Err(error),
         Err(second) => {
             tracing::debug!(error = %second, "what became of a write stays unknown");
             Err(error.context(context).with_effect(Effect::Unknown))

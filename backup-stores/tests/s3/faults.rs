@@ -96,7 +96,7 @@ async fn one_fault_is_mended_by_another_attempt() {
 fn expected(error: &Error, operation: &str) -> bool {
     let kind = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
     let effect = match operation {
-        "put" | "delete" => true,
+        "put" | "write" | "delete" => true,
         _ => error.effect() == Effect::None,
     };
     kind && effect

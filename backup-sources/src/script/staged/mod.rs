@@ -70,6 +70,10 @@ impl Source for StagedSource {
         "script"
     }
 
+    fn open_artifacts(&self) -> usize {
+        1
+    }
+
     async fn probe(&self, cx: &JobContext) -> Result<Probe> {
         super::probe::probe(&self.config.probing(), cx).await
     }

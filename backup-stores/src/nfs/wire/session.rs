@@ -25,19 +25,8 @@ pub(in crate::nfs) struct Session {
     pub(super) target: Target,
     /// Connections that nobody uses. There are never more than the limit of parallel calls.
     idle: Mutex<Vec<Connection>>,
-    /// How many connections ended otherwise than in order.
+    /// How many connections the other side ended. Those that were given up here do not count.
     breaks: AtomicU64,
-}
-
-/// A call under way: a connection that is given up before its answer came is one that broke.
-struct UnderWay<'a>(Option<&'a AtomicU64>);
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        if let Some(breaks) = self.0 {
-            breaks.fetch_add(1, Ordering::AcqRel);
-        }
-    }
 }
 
 /// The server's answer.
@@ -65,7 +54,6 @@ impl Session {
                 Ok(connection) => connection,
                 Err(error) => return Attempt::Failed(Failure::unsent(error)),
             };
-            let mut under_way = UnderWay(Some(&self.breaks));
             let answer = connection.rpc.call::<C, Nfs3Result<T, E>>(PROGRAM, VERSION, procedure as u32, args).await;
             let result = match answer {
                 Ok(Nfs3Result::Ok(value)) => Ok(value),
@@ -74,10 +62,10 @@ impl Session {
                 Err(error) => {
                     // What broke this one has broken the others too, most of the time.
                     self.forget_idle();
+                    self.breaks.fetch_add(1, Ordering::AcqRel);
                     return self.broken(error);
                 }
             };
-            under_way.0 = None;
             self.give_back(connection);
             if matches!(result, Err(Status::NFS3ERR_JUKEBOX)) {
                 let error = Error::new(&remote::OVERLOADED, "the server says that it can do that only later (NFS3ERR_JUKEBOX)");
