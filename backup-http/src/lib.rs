@@ -6,6 +6,7 @@
 //! | [`access`] | request ids and one log line for each request |
 //! | [`auth`] | Basic, Bearer and client certificates |
 //! | [`limits`] | body size and time, requests at once |
+//! | `backup_agent` | the dialect of the backup agent (feature `backup-agent`) |
 //! | `etcd_sidecar` | the dialect of the etcd-operator backup sidecar (feature `etcd-sidecar`) |
 //! | [`server`] | a router on TCP or TLS with limits and a graceful end, for programs |
 //! | `tls` | certificates from files, taken up anew when they change (feature `tls`) |
@@ -16,6 +17,8 @@
 
 pub mod access;
 pub mod auth;
+#[cfg(feature = "backup-agent")]
+pub mod backup_agent;
 pub mod codes;
 pub mod download;
 pub mod duration;
@@ -34,5 +37,5 @@ pub mod testkit;
 pub mod tls;
 
 pub use peer::{Peer, PeerCertificate};
-#[cfg(any(feature = "etcd-backup", feature = "etcd-sidecar"))]
+#[cfg(any(feature = "backup-agent", feature = "etcd-backup", feature = "etcd-sidecar"))]
 mod untended;

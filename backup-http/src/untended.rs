@@ -3,9 +3,13 @@
 use std::future::Future;
 
 use backup_core::error::codes;
-use backup_core::repository::{VerifyLevel, VerifyReport};
-use backup_core::service::{SubmitOptions, Target};
-use backup_core::{BackupId, BackupService, Error, Result};
+#[cfg(any(feature = "etcd-backup", feature = "etcd-sidecar"))]
+use backup_core::{
+    BackupId, BackupService,
+    repository::{VerifyLevel, VerifyReport},
+    service::{SubmitOptions, Target},
+};
+use backup_core::{Error, Result};
 use tracing::Instrument;
 
 /// Waits for work in a task of its own. Dropped, it stops the waiting, not the work.
@@ -15,6 +19,7 @@ pub(crate) async fn going_on<T: Send + 'static>(work: impl Future<Output = Resul
 }
 
 /// Reads a file that another program left to its end, by a job, so that every byte of it is checked from then on.
+#[cfg(any(feature = "etcd-backup", feature = "etcd-sidecar"))]
 pub(crate) async fn first_read(service: &BackupService, target: &Target, id: &BackupId) -> Result<VerifyReport> {
     // Any level reads a file without a manifest to its end; the lowest does not read it twice.
     service.verify(target, id, VerifyLevel::Size, SubmitOptions::default()).await?.wait().await

@@ -1,5 +1,6 @@
 #![doc = include_str!("../../README.md")]
 
+pub mod backup_agent;
 pub mod backupctl;
 pub mod config;
 #[cfg(feature = "etcd")]

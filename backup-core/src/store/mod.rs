@@ -16,6 +16,7 @@ use futures::stream::BoxStream;
 pub use ext::StoreExt;
 
 use crate::context::JobContext;
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::name::JobId;
@@ -177,12 +178,15 @@ pub struct WriteOptions {
     pub size_hint: Option<u64>,
     /// Lock the object until then, where the store can.
     pub retain_until: Option<DateTime<Utc>>,
+    /// The SHA-256 of all bytes that will come, when it is known before: the store keeps it with the object where it can, and
+    /// [`ObjectMeta::sha256`] gives it back.
+    pub sha256: Option<Digest>,
 }
 
 impl WriteOptions {
     /// Options for a new object of the job `owner`; never replaces one.
     pub fn new(owner: JobId) -> Self {
-        Self { owner, if_absent: true, size_hint: None, retain_until: None }
+        Self { owner, if_absent: true, size_hint: None, retain_until: None, sha256: None }
     }
 
     /// Sets [`WriteOptions::if_absent`].
@@ -196,6 +200,13 @@ impl WriteOptions {
     #[must_use]
     pub fn size_hint(mut self, size: Option<u64>) -> Self {
         self.size_hint = size;
+        self
+    }
+
+    /// Sets [`WriteOptions::sha256`].
+    #[must_use]
+    pub fn sha256(mut self, digest: Option<Digest>) -> Self {
+        self.sha256 = digest;
         self
     }
 
@@ -275,18 +286,27 @@ pub struct ObjectMeta {
     pub modified: Option<DateTime<Utc>>,
     /// The store's own tag of the content.
     pub etag: Option<String>,
+    /// The SHA-256 that its writer gave with it ([`WriteOptions::sha256`]); not checked by the store.
+    pub sha256: Option<Digest>,
 }
 
 impl ObjectMeta {
     /// An object of `size` bytes, nothing else known.
     pub fn new(key: ObjectKey, size: u64) -> Self {
-        Self { key, size, modified: None, etag: None }
+        Self { key, size, modified: None, etag: None, sha256: None }
     }
 
     /// Sets [`ObjectMeta::modified`].
     #[must_use]
     pub fn modified(mut self, time: Option<DateTime<Utc>>) -> Self {
         self.modified = time;
+        self
+    }
+
+    /// Sets [`ObjectMeta::sha256`].
+    #[must_use]
+    pub fn sha256(mut self, digest: Option<Digest>) -> Self {
+        self.sha256 = digest;
         self
     }
 

@@ -61,6 +61,9 @@ pub enum StoreConfig {
 pub struct OpenOptions {
     /// Only to read: nothing is made or probed by writing, and a place that cannot be written is as good.
     pub read_only: bool,
+    /// The place is somebody else's: nothing is written but the objects that are asked for, no test object, no notes of unfinished
+    /// uploads, no container. What a test object would find out is then not relied on.
+    pub guest: bool,
     /// Hears of every call to a remote store.
     pub observer: Option<Arc<dyn CallObserver>>,
 }
@@ -70,6 +73,13 @@ impl OpenOptions {
     #[must_use]
     pub fn read_only(mut self, yes: bool) -> Self {
         self.read_only = yes;
+        self
+    }
+
+    /// Sets [`OpenOptions::guest`].
+    #[must_use]
+    pub fn guest(mut self, yes: bool) -> Self {
+        self.guest = yes;
         self
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use backup_core::error::codes as core_codes;
-use backup_core::{Error, JobContext, JobId, ObjectKey, ObjectMeta, Result};
+use backup_core::{Digest, Error, JobContext, JobId, ObjectKey, ObjectMeta, Result};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opendal::raw::{OpStat, Servicer};
@@ -17,6 +17,8 @@ use super::wire::Wire;
 
 /// The user metadata that tells one attempt to create an object from another.
 const TOKEN: &str = "backup-token";
+/// The user metadata that says what the bytes of an object are.
+const SHA256: &str = "backup-sha256";
 
 #[derive(Debug)]
 pub(super) struct Bucket {
@@ -26,6 +28,8 @@ pub(super) struct Bucket {
     pub(super) names: Names,
     pub(super) lock: Option<LockMode>,
     pub(super) found: Found,
+    /// Whether notes say whose unfinished uploads are.
+    pub(super) notes: bool,
     part_size: Option<u64>,
     max_object: Option<u64>,
     /// Encryption and storage class.
@@ -38,6 +42,7 @@ pub(super) struct Stamp {
     pub(super) job: JobId,
     pub(super) token: String,
     pub(super) retain_until: Option<DateTime<Utc>>,
+    pub(super) sha256: Option<Digest>,
 }
 
 /// What the server says of an object.
@@ -76,6 +81,7 @@ impl Bucket {
             names,
             lock: config.object_lock,
             found: Found::default(),
+            notes: true,
             part_size: config.part_size,
             max_object: config.max_object_size,
             headers,
@@ -86,7 +92,7 @@ impl Bucket {
     pub(super) fn stamp(&self, cx: &JobContext, job: &JobId, retain_until: Option<DateTime<Utc>>) -> Stamp {
         let random = &cx.environment().random;
         let token = format!("{:016x}{:016x}", random.next_u64(), random.next_u64());
-        Stamp { job: job.clone(), token, retain_until: retain_until.filter(|_| self.lock.is_some()) }
+        Stamp { job: job.clone(), token, retain_until: retain_until.filter(|_| self.lock.is_some()), sha256: None }
     }
 
     /// The headers that a new object is made with.
@@ -99,6 +105,9 @@ impl Bucket {
         };
         set("x-amz-meta-backup-job", stamp.job.as_str());
         set("x-amz-meta-backup-token", &stamp.token);
+        if let Some(digest) = &stamp.sha256 {
+            set("x-amz-meta-backup-sha256", &digest.to_string());
+        }
         if let (Some(until), Some(mode)) = (stamp.retain_until, self.lock) {
             set("x-amz-object-lock-mode", mode.as_str());
             set("x-amz-object-lock-retain-until-date", &retain_text(until));
@@ -140,7 +149,7 @@ impl Bucket {
 pub(super) fn seen(key: &ObjectKey, metadata: &opendal::Metadata) -> Seen {
     let user: BTreeMap<_, _> = metadata.user_metadata().into_iter().flatten().collect();
     Seen {
-        meta: meta(key.clone(), metadata),
+        meta: meta(key.clone(), metadata).sha256(user.get(SHA256).and_then(|digest| Digest::from_hex(digest).ok())),
         token: user.get(TOKEN).map(|token| (*token).to_owned()),
         version: metadata.version().map(str::to_owned),
     }

@@ -73,7 +73,10 @@ impl S3Store {
         let signer = credentials::signer(cx, config, &place.region, &http)?;
         let wire = Wire::new(http, signer, place.url.clone());
         let mut bucket = Bucket::new(wire, place.service(config)?, Names::new(&config.prefix)?, config)?;
-        if options.read_only {
+        if options.guest {
+            bucket.found = probe::Found::unknown();
+            bucket.notes = false;
+        } else if options.read_only {
             probe::readable(&bucket, cx).await?;
         } else {
             bucket.found = probe::probe(&bucket, cx).await?;

@@ -35,6 +35,13 @@ impl Default for Found {
     }
 }
 
+impl Found {
+    /// The least: what any server does.
+    pub(super) fn unknown() -> Self {
+        Self { conditional: false, conditional_multipart: false, checksum: false, lock: false }
+    }
+}
+
 /// Whether the bucket is there and may be read.
 pub(super) async fn readable(bucket: &Bucket, cx: &JobContext) -> Result<()> {
     let prefix = bucket.names.reserved();

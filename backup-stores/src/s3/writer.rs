@@ -47,7 +47,7 @@ pub(super) struct S3Writer {
 #[derive(Debug)]
 struct Begun {
     upload: Option<Upload>,
-    note: String,
+    note: Option<String>,
 }
 
 /// The part that is being filled, as the pieces that it came in.
@@ -76,7 +76,7 @@ impl S3Writer {
         cx.check()?;
         Ok(Self {
             plan: bucket.parts(options.size_hint),
-            stamp: bucket.stamp(cx, &options.owner, options.retain_until),
+            stamp: Stamp { sha256: options.sha256, ..bucket.stamp(cx, &options.owner, options.retain_until) },
             bucket,
             cx: cx.clone(),
             key: key.clone(),
@@ -154,13 +154,17 @@ impl S3Writer {
             return Ok(upload.clone());
         }
         let (bucket, cx) = (Arc::clone(&self.bucket), self.cx.clone());
-        let note = bucket.note_name(&cx, &self.stamp.job);
         let object = bucket.names.object(&self.key);
+        let note = bucket.notes.then(|| bucket.note_name(&cx, &self.stamp.job));
         let begun = self.begun.insert(Begun { upload: None, note: note.clone() });
-        bucket.write_note(&cx, &note, &UploadNote { object: object.clone(), upload: None }).await?;
+        if let Some(note) = &note {
+            bucket.write_note(&cx, note, &UploadNote { object: object.clone(), upload: None }).await?;
+        }
         let upload = Upload::create(&bucket.wire, &cx, object.clone(), bucket.headers(&self.stamp)).await?;
         begun.upload = Some(upload.clone());
-        bucket.write_note(&cx, &note, &UploadNote { object, upload: Some(upload.id.clone()) }).await?;
+        if let Some(note) = &note {
+            bucket.write_note(&cx, note, &UploadNote { object, upload: Some(upload.id.clone()) }).await?;
+        }
         Ok(upload)
     }
 
@@ -207,12 +211,18 @@ impl S3Writer {
         while self.sending.join_next().await.is_some() {}
         let Some(begun) = &self.begun else { return Ok(()) };
         let cx = self.cx.for_cleanup(CLEANUP);
+        let Some(note) = &begun.note else {
+            return match &begun.upload {
+                Some(upload) => upload.abort(&cx).await,
+                None => Ok(()),
+            };
+        };
         match &begun.upload {
             Some(upload) => upload.abort(&cx).await?,
             // Whether it was begun is not known: the note stays for the sweep, unless nothing is there.
-            None => self.bucket.abort_unnamed(&cx, &begun.note, &self.bucket.names.object(&self.key)).await?,
+            None => self.bucket.abort_unnamed(&cx, note, &self.bucket.names.object(&self.key)).await?,
         }
-        self.bucket.remove_reserved(&cx, &begun.note).await
+        self.bucket.remove_reserved(&cx, note).await
     }
 
     fn too_big(&self) -> Error {
@@ -250,8 +260,8 @@ impl ObjectWriter for S3Writer {
         let finished = self.complete().await;
         match &finished {
             Ok(_) => {
-                if let Some(begun) = &self.begun
-                    && let Err(error) = self.bucket.remove_reserved(&self.cx.for_cleanup(CLEANUP), &begun.note).await
+                if let Some(Begun { note: Some(note), .. }) = &self.begun
+                    && let Err(error) = self.bucket.remove_reserved(&self.cx.for_cleanup(CLEANUP), note).await
                 {
                     tracing::warn!(%error, "the note of a finished upload stays until the next sweep");
                 }

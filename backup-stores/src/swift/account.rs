@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use backup_core::{JobContext, Result};
+use backup_core::{Digest, JobContext, Result};
 use backup_remote::http::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use backup_remote::http::{Body, unsettled};
 use backup_remote::keystone::Service;
@@ -21,6 +21,9 @@ const ANSWER: u64 = 1 << 20;
 
 /// How often what was damaged on its way is sent again.
 const DAMAGED: u32 = 2;
+
+/// What its writer says of the bytes of an object.
+pub(super) const SHA256: HeaderName = HeaderName::from_static("x-object-meta-backup-sha256");
 
 /// Who wrote an object: a random number of ours, to know our own write again.
 pub(super) const WRITE_ID: HeaderName = HeaderName::from_static("x-object-meta-backup-write");
@@ -44,6 +47,7 @@ pub(super) struct Head {
     pub(super) etag: Option<String>,
     pub(super) modified: Option<DateTime<Utc>>,
     pub(super) write_id: Option<String>,
+    pub(super) sha256: Option<Digest>,
     /// It is the manifest of a large object.
     pub(super) large: bool,
 }
@@ -182,6 +186,7 @@ impl Head {
             etag: text("etag").map(unquoted),
             modified: text("x-timestamp").and_then(timestamp),
             write_id: text(WRITE_ID.as_str()).map(str::to_owned),
+            sha256: text(SHA256.as_str()).and_then(|digest| Digest::from_hex(digest).ok()),
             large,
         }
     }

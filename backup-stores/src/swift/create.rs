@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use backup_core::error::codes as core_codes;
-use backup_core::{Effect, Error, JobContext, ObjectKey, ObjectMeta, Result};
+use backup_core::{Digest, Effect, Error, JobContext, ObjectKey, ObjectMeta, Result};
 use backup_remote::http::http::{HeaderValue, Method, StatusCode, header};
 use backup_remote::http::unsettled;
 use backup_remote::{Call, Repeat};
 use bytes::Bytes;
 
-use super::account::{Account, Head, OCTETS, WRITE_ID, unquoted};
+use super::account::{Account, Head, OCTETS, SHA256, WRITE_ID, unquoted};
 use super::codes;
 use super::error::refused;
 
@@ -27,6 +27,8 @@ pub(super) struct NewObject<'a> {
     pub(super) etag: String,
     pub(super) size: u64,
     pub(super) if_absent: bool,
+    /// What whoever writes it says of all its bytes.
+    pub(super) sha256: Option<Digest>,
 }
 
 impl Account {
@@ -44,6 +46,8 @@ impl Account {
         for (name, text) in [(header::ETAG, &new.etag), (WRITE_ID, &write_id)] {
             headers.extend(HeaderValue::from_str(text).ok().map(|value| (name, value)));
         }
+        let sha256 = new.sha256.and_then(|digest| HeaderValue::from_str(&digest.to_string()).ok());
+        headers.extend(sha256.map(|digest| (SHA256, digest)));
         if new.if_absent {
             headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
         }

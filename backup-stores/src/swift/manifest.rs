@@ -1,6 +1,7 @@
 //! Manifests of static large objects. The source of the format: Swift's API, "Static large objects".
 
 use backup_core::error::codes as core_codes;
+use backup_core::store::WriteOptions;
 use backup_core::{Error, JobContext, ObjectKey, ObjectMeta, Result};
 use backup_remote::http::http::{HeaderValue, Method, header};
 use backup_remote::{Call, Repeat};
@@ -42,7 +43,7 @@ impl Account {
         key: &ObjectKey,
         upload: &Upload,
         mut lines: Vec<Line>,
-        if_absent: bool,
+        options: &WriteOptions,
     ) -> Result<ObjectMeta> {
         let large = self.limits.large.unwrap_or_default();
         let mut level = 0;
@@ -59,7 +60,11 @@ impl Account {
             level += 1;
         }
         let (size, etag, body) = manifest(&lines)?;
-        self.create(cx, NewObject { key, body: vec![body], query: PUT, etag, size, if_absent }).await
+        self.create(
+            cx,
+            NewObject { key, body: vec![body], query: PUT, etag, size, if_absent: options.if_absent, sha256: options.sha256 },
+        )
+        .await
     }
 
     /// A manifest that another one will name.

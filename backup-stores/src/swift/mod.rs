@@ -74,7 +74,7 @@ impl SwiftStore {
         };
         let account = Account::new(service, places, limits, config.segment_size);
         if !account.has_container(cx, &config.container).await? {
-            if options.read_only {
+            if options.read_only || options.guest {
                 let text = format!("there is no container `{}` in {}", config.container, account.service.url());
                 return Err(Error::new(&codes::NO_CONTAINER, text));
             }
@@ -104,7 +104,7 @@ impl Store for SwiftStore {
         }
         let body = vec![body];
         let etag = digest::md5(&body).await?;
-        self.account.create(cx, NewObject { key, body, query: "", etag, size, if_absent: options.if_absent }).await
+        self.account.create(cx, NewObject { key, body, query: "", etag, size, if_absent: options.if_absent, sha256: None }).await
     }
 
     async fn writer(&self, cx: &JobContext, key: &ObjectKey, options: WriteOptions) -> Result<Box<dyn ObjectWriter>> {

@@ -29,7 +29,7 @@ pub(super) async fn read(account: Shared, cx: &JobContext, key: &ObjectKey, opti
         return Err(Error::new(&backup_remote::codes::ANSWER, format!("Swift does not say how long `{key}` is")));
     };
     let range = options.range.map_or(0..size, |range| range.start..range.end.min(size));
-    let meta = ObjectMeta::new(key.clone(), size).modified(head.modified).etag(head.etag);
+    let meta = ObjectMeta::new(key.clone(), size).modified(head.modified).etag(head.etag).sha256(head.sha256);
     let body = resumed(account, cx, place, &meta, range, answer.into_body().stream());
     Ok(ObjectRead { meta, body })
 }
@@ -84,5 +84,5 @@ pub(super) async fn head(account: &Shared, cx: &JobContext, key: &ObjectKey) -> 
     let Some(head) = found else {
         return Err(Error::new(&core_codes::STORE_NOT_FOUND, format!("`{key}` is not in the container")));
     };
-    Ok(ObjectMeta::new(key.clone(), head.size.unwrap_or_default()).modified(head.modified).etag(head.etag))
+    Ok(ObjectMeta::new(key.clone(), head.size.unwrap_or_default()).modified(head.modified).etag(head.etag).sha256(head.sha256))
 }

@@ -149,7 +149,15 @@ impl SwiftWriter {
         let Some(upload) = self.upload.clone() else {
             let body = self.collected.take();
             let etag = md5(&body).await?;
-            let new = NewObject { key: &self.key, body, query: "", etag, size: self.size, if_absent: self.options.if_absent };
+            let new = NewObject {
+                key: &self.key,
+                body,
+                query: "",
+                etag,
+                size: self.size,
+                if_absent: self.options.if_absent,
+                sha256: self.options.sha256,
+            };
             return self.account.create(&self.cx, new).await;
         };
         if self.collected.bytes() > 0 {
@@ -159,7 +167,7 @@ impl SwiftWriter {
             self.ended().await?;
         }
         let lines = std::mem::take(&mut self.stored);
-        let meta = self.account.commit(&self.cx, &self.key, &upload, lines, self.options.if_absent).await?;
+        let meta = self.account.commit(&self.cx, &self.key, &upload, lines, &self.options).await?;
         self.account.settle(&self.cx.for_cleanup(CLEANUP), &self.key, &upload).await?;
         Ok(meta)
     }

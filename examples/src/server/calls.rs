@@ -5,7 +5,7 @@ use backup_remote::{CallObserver, CallRecord};
 
 /// Tells the metrics how each call ended.
 #[derive(Debug)]
-pub(super) struct MeasuredCalls(pub(super) Metrics);
+pub(crate) struct MeasuredCalls(pub(crate) Metrics);
 
 impl CallObserver for MeasuredCalls {
     fn ended(&self, call: &CallRecord<'_>) {

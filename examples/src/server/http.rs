@@ -28,13 +28,13 @@ pub struct HttpConfig {
 
 impl HttpConfig {
     /// Listens. Nothing is served before the router is there; who connects meanwhile waits.
-    pub(super) async fn bind(&self) -> Result<Server> {
+    pub(crate) async fn bind(&self) -> Result<Server> {
         let config = ServerConfig::new(self.listen.clone());
         Server::bind(config.limits(self.limits.clone()).tls(self.tls.clone())).await
     }
 
     /// All routes of the server, with all that stands before them.
-    pub(super) fn router(&self, dialect: Dialect, metrics: &Metrics, service: BackupService) -> Result<Router> {
+    pub(crate) fn router(&self, dialect: Dialect, metrics: &Metrics, service: BackupService) -> Result<Router> {
         let Dialect { router, not_found, openapi, request_id } = dialect;
         let observe = Observe::new(metrics.clone(), openapi);
         observe.ready(service);

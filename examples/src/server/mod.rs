@@ -18,6 +18,8 @@ mod run;
 mod signals;
 mod store;
 
+pub(crate) use calls::MeasuredCalls;
 pub use http::HttpConfig;
 pub use main::main;
 pub use plan::{Dialect, Plan};
+pub(crate) use signals::Signals;

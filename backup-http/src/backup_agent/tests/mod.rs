@@ -1,0 +1,7 @@
+mod bodies;
+mod checks;
+mod deleting;
+mod openapi;
+mod restart;
+mod slots;
+mod world;
