@@ -38,7 +38,7 @@ impl Default for Found {
 impl Found {
     /// The least: what any server does.
     pub(super) fn unknown() -> Self {
-        Self { conditional: false, conditional_multipart: false, checksum: false, lock: false }
+        Self { conditional: false, conditional_multipart: false, checksum: false, lock: false, removes: true }
     }
 }
 
