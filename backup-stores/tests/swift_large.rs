@@ -12,6 +12,7 @@ use backup_core::store::{ListOptions, PutOptions, ReadOptions, SweepOptions, Wri
 use backup_core::testkit::SeededRandom;
 use backup_core::{Bytes, ErrorKind, JobContext, KeyPrefix, ObjectKey, ObjectWriter, Store, StoreExt};
 use backup_remote::http::http::Method;
+use backup_remote::testkit::FaultyProxy;
 use backup_stores::swift::SwiftStore;
 use chrono::{TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt};
@@ -104,6 +105,8 @@ async fn a_token_that_dies_in_the_middle_of_an_upload_is_renewed() {
 
     let mut config = openstack.config(&container).segment_size(Some(2 * MIB as u64));
     config.username = Some(name);
+    let keystone = FaultyProxy::http(config.auth_url.trim_end_matches("/v3")).await;
+    config.auth_url = keystone.url();
     let store = openstack.store(&config).await;
     let bytes = data(3, 64 * MIB);
     let mut writer = open(&store, &cx, "big").await;
@@ -122,8 +125,10 @@ async fn a_token_that_dies_in_the_middle_of_an_upload_is_renewed() {
     // Longer than Swift believes in a token without asking.
     let asked = Utc::now();
     until("Swift asks again", async || Utc::now() - asked > TimeDelta::seconds(3)).await;
+    assert_eq!(keystone.count("POST", "/auth/tokens"), 1);
     write(&mut writer, &bytes.slice(33 * MIB..)).await;
     writer.finish().await.unwrap();
+    assert_eq!(keystone.count("POST", "/auth/tokens"), 2, "the token did not die, or was renewed more than once");
     assert!(store.get(&cx, &key("big"), u64::MAX).await.unwrap() == bytes, "other bytes came back");
 }
 

@@ -15,9 +15,9 @@ use openstack::{OpenStack, context};
 
 const MIB: u64 = 1 << 20;
 
-/// 256 MiB, 5 GiB with `BACKUP_TEST_LONG=1`: both many times what a writer may hold.
+/// 1 GiB, 5 GiB with `BACKUP_TEST_LONG=1`: both many times what a writer may hold.
 fn size() -> u64 {
-    if std::env::var_os("BACKUP_TEST_LONG").is_some() { 5 << 30 } else { 256 * MIB }
+    if std::env::var_os("BACKUP_TEST_LONG").is_some() { 5 << 30 } else { 1024 * MIB }
 }
 
 fn status(field: &str) -> u64 {

@@ -37,6 +37,12 @@ fn catalogues() -> Vec<Catalogue> {
             codes: backup_stores::fs::codes::ALL,
         },
         Catalogue {
+            title: "Store `s3`",
+            module: "backup_stores::s3::codes",
+            about: "What only a server of S3 can say.",
+            codes: backup_stores::s3::codes::ALL,
+        },
+        Catalogue {
             title: "Remote services",
             module: "backup_remote::codes",
             about: "What every store or source behind a network has in common.",

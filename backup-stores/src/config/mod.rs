@@ -39,6 +39,7 @@ const KINDS: &[&str] = &["fs", "s3", "swift", "nfs"];
 /// the configuration is read, not when the store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "a program has one, and its stores differ in how much they have to be told")]
 pub enum StoreConfig {
     /// A directory of a local file system.
     #[cfg(feature = "fs")]

@@ -88,6 +88,9 @@ mod tests {
     }
 
     proptest! {
+        // Each walks through 10,000 parts.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn parts_keep_the_rules_of_s3_and_the_memory(
             hint in prop::option::of(0..5 * 1024 * GIB),

@@ -1,7 +1,14 @@
 //! The real Keystone and Swift that `tools/openstack.sh up` started.
 //!
 //! Tests share them and run at the same time: each has containers of its own, and what breaks something breaks only its own way there.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic, reason = "each test file uses its part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "each test file uses its part of it"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

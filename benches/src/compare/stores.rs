@@ -8,7 +8,6 @@ use super::running::Running;
 use super::{Outcome, Settings, remove};
 
 #[path = "../../../backup-stores/tests/support/ganesha.rs"]
-#[allow(unreachable_pub, reason = "shared with the tests of the stores")]
 mod ganesha;
 
 const S3: &str = "127.0.0.1:18112";

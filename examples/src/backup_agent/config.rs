@@ -78,7 +78,7 @@ impl Config {
                 PathBuf::from("/")
             })
         };
-        let flag = |name: &str| or_default(name, text(name), false, |value| parse_bool(value));
+        let flag = |name: &str| or_default(name, text(name), false, parse_bool);
         Ok(Self {
             username: needed("client_username")?,
             password: needed("client_password")?.into(),
