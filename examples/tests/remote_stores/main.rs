@@ -18,18 +18,15 @@ mod swift;
 mod etcd;
 #[cfg(feature = "nfs")]
 #[path = "../../../backup-stores/tests/support/ganesha.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the stores; each uses a part")]
 mod ganesha;
 #[path = "../common/http.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod http;
 #[cfg(feature = "s3")]
 #[path = "../../../backup-stores/tests/support/ministack.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the stores; each uses a part")]
 mod ministack;
 #[cfg(feature = "swift")]
 #[path = "../../../backup-stores/tests/support/openstack.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the stores; each uses a part")]
 mod openstack;
 #[path = "../common/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
