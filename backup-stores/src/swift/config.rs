@@ -62,7 +62,8 @@ pub struct SwiftConfig {
     /// What all names in it start with: whole segments, as `backups/prod`. Empty by default.
     #[serde(default)]
     pub prefix: String,
-    /// For experts: the bytes of a segment, 14 MiB by default. A writer holds three.
+    /// For experts: the bytes of a segment, 14 MiB by default. A writer holds three. Below 1 MiB Swift reads such objects slowly on purpose: one
+    /// segment a second.
     #[serde(default)]
     pub segment_size: Option<u64>,
     /// How calls are limited.
