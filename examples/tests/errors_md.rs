@@ -1,4 +1,5 @@
 //! `docs/errors.md` lists every error code as the catalogues have it. `UPDATE_DOCS=1` writes the page anew.
+#![cfg(all(feature = "nfs", feature = "s3", feature = "swift"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::fmt::Write;
@@ -43,10 +44,28 @@ fn catalogues() -> Vec<Catalogue> {
             codes: backup_stores::s3::codes::ALL,
         },
         Catalogue {
+            title: "Store `swift`",
+            module: "backup_stores::swift::codes",
+            about: "What only Swift can say.",
+            codes: backup_stores::swift::codes::ALL,
+        },
+        Catalogue {
+            title: "Store `nfs`",
+            module: "backup_stores::nfs::codes",
+            about: "What only an NFS server can say.",
+            codes: backup_stores::nfs::codes::ALL,
+        },
+        Catalogue {
             title: "Remote services",
             module: "backup_remote::codes",
             about: "What every store or source behind a network has in common.",
             codes: backup_remote::codes::ALL,
+        },
+        Catalogue {
+            title: "Keystone",
+            module: "backup_remote::keystone::codes",
+            about: "Whatever speaks to OpenStack.",
+            codes: backup_remote::keystone::codes::ALL,
         },
         Catalogue {
             title: "State on redb",
