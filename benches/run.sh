@@ -7,11 +7,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 
 missing=()
-for program in etcdctl pigz sha256sum tar curl wrk nginx; do
+for program in etcdctl pigz sha256sum tar curl wrk nginx rclone; do
     command -v "$program" > /dev/null || missing+=("$program")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-    echo "missing: ${missing[*]} (Debian: apt-get install etcd-client pigz coreutils tar curl wrk nginx-light)" >&2
+    echo "missing: ${missing[*]} (Debian: apt-get install etcd-client pigz coreutils tar curl wrk nginx-light rclone)" >&2
     exit 1
 fi
 if [ -z "${ETCD:-}" ]; then
@@ -19,6 +19,10 @@ if [ -z "${ETCD:-}" ]; then
     ETCD=$(find "$root/.tools/etcd" -path '*/3.6.*/etcd' | sort -V | tail -n 1)
     export ETCD
 fi
+
+tools/fetch-s3s.sh
+tools/openstack.sh up
+trap 'tools/openstack.sh down' EXIT
 
 cargo build --release --locked --quiet -p backup-benches -p backup-examples
 target/release/compare "$@"

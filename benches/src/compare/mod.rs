@@ -21,12 +21,12 @@ type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
 usage: compare [--mib N] [--rounds N] [CASE…]
-cases: etcd-raw etcd-tar gzip gzip-json gzip-tar verify memory manifests http-requests http-download http-memory s3 nfs; all when none is named
+cases: etcd-raw etcd-tar gzip gzip-json gzip-tar verify memory manifests http-requests http-download http-memory s3 nfs swift; all when none is named
   --mib N     size of the data, 1024 by default
   --rounds N  how often each side runs, 3 by default
 environment: ETCD, ETCDCTL (programs; PATH by default), BENCH_DIR (default target/bench-data; kept between runs)";
 
-const CASES: [&str; 13] = [
+const CASES: [&str; 14] = [
     "etcd-raw",
     "etcd-tar",
     "gzip",
@@ -40,6 +40,7 @@ const CASES: [&str; 13] = [
     "http-memory",
     "s3",
     "nfs",
+    "swift",
 ];
 
 /// What all cases share.
@@ -78,6 +79,7 @@ pub async fn main() -> Outcome {
             "http-memory" => http::memory(&settings).await?,
             "s3" => stores::s3(&settings)?,
             "nfs" => stores::nfs(&settings)?,
+            "swift" => stores::swift(&settings)?,
             _ => memory::manifests(&settings)?,
         }
     }

@@ -74,3 +74,25 @@ pub(super) fn nfs(settings: &Settings) -> Outcome {
     drop(server);
     remove(&export)
 }
+
+/// Against Swift's own client, both on the Swift that `tools/openstack.sh up` started.
+pub(super) fn swift(settings: &Settings) -> Outcome {
+    let base = std::env::var_os("OS_BASE").map_or_else(|| PathBuf::from("target/openstack"), PathBuf::from);
+    let who = std::fs::read_to_string(base.join("env")).map_err(|error| format!("run tools/openstack.sh up: {error}"))?;
+    let who = who.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    let container = format!("bench-{}", std::process::id());
+    Remote {
+        name: "Swift",
+        url: Box::new(|path| format!("swift://{container}/{path}")),
+        environment: who.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        client: "swift",
+        // Segments as big as ours.
+        upload: Box::new(|file| {
+            format!("swift -q upload --use-slo --segment-size 14680064 --object-name theirs '{container}' '{file}'")
+        }),
+        download: Box::new(|file| format!("swift -q download '{container}' theirs --output '{file}'")),
+        goal: 1.0,
+        server: None,
+    }
+    .transfers(settings)
+}
