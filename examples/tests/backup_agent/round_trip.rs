@@ -140,7 +140,7 @@ fn a_bucket_that_is_not_there_and_a_wrong_key_fail_the_job_alone() {
 fn a_big_sparse_file_goes_up_in_bounded_memory() {
     let Some(bucket) = Bucket::new() else { return };
     let place = Place::new();
-    let megabytes = if crate::long() { 20 << 10 } else { 256 };
+    let megabytes = if crate::long() { 20 << 10 } else { 1 << 10 };
     place.tell("backup", &format!("truncate -s {megabytes}M \"$here/backup/$6/big.dump\""));
     let agent = place.start();
     let before = agent.peak();
@@ -151,6 +151,22 @@ fn a_big_sparse_file_goes_up_in_bounded_memory() {
     assert_eq!(bucket.names(), ["big.dump"], "a note of the upload was left");
     let more = agent.peak() - before;
     assert!(more < 128 << 20, "{more} bytes more");
+}
+
+#[test]
+fn an_agent_killed_while_it_uploads_leaves_nothing_that_can_be_seen_and_unlocks() {
+    let Some(bucket) = Bucket::new() else { return };
+    let place = Place::new();
+    place.tell("backup", "truncate -s 2G \"$here/backup/$6/big.dump\"");
+    let agent = place.start();
+    agent.post(backup("b1", &bucket.destination("")));
+    crate::agent::until("the upload has begun", || bucket.server.uploads(&bucket.name, "") > 0);
+    agent.kill();
+    let agent = place.start();
+    let job = agent.job("/backup/b1");
+    assert_eq!((&job["status"], &job["failed_phase"]), (&json!("FAILED"), &json!("backup")), "{job}");
+    assert_eq!(place.ran().join(" "), "pre-backup-lock pre-backup-check backup backup-cleanup post-backup-unlock");
+    assert_eq!(bucket.names(), [] as [String; 0]);
 }
 
 /// A client that behaves as the original's caller: its bodies, its polling, and what it reads of the answers.
