@@ -2,8 +2,8 @@
 
 /// The longest id, in bytes.
 const LONGEST_ID: usize = 128;
-/// The longest segment of a file name, in bytes: what file systems take, with room for a suffix.
-const LONGEST_SEGMENT: usize = 200;
+/// The longest segment of a file name, in bytes: as long as that of an object's key, so that whatever was backed up can be asked for.
+const LONGEST_SEGMENT: usize = 240;
 /// The longest file name, in bytes.
 const LONGEST_NAME: usize = 900;
 
@@ -50,7 +50,7 @@ mod tests {
         for name in ["a", "2026_11_21_09_30_h_db.tar.gz", "plan/a.dump", ".hidden", "a b", "ünï", "..."] {
             assert!(is_file_name(name), "{name}");
         }
-        let too_long = "x".repeat(201);
+        let too_long = "x".repeat(241);
         for name in [
             "",
             "/",

@@ -15,7 +15,7 @@ pub use http;
 
 pub use body::Body;
 pub use options::HttpOptions;
-pub use send::unsettled;
+pub use send::{made_again, unsettled};
 
 use crate::Calls;
 

@@ -24,6 +24,21 @@ pub fn unsettled<T>(response: &Response<T>) -> bool {
     response.extensions().get::<Unsettled>().is_some()
 }
 
+/// The outcome of a call that was made again as a new one, after an answer before which an attempt may have taken effect (`earlier`).
+///
+/// # Errors
+/// That of the outcome, with effect `unknown` then.
+pub fn made_again<T>(earlier: bool, outcome: Result<Response<T>>) -> Result<Response<T>> {
+    match outcome {
+        Ok(mut response) if earlier => {
+            response.extensions_mut().insert(Unsettled);
+            Ok(response)
+        }
+        Err(error) if earlier && error.effect() == Effect::None => Err(error.with_effect(Effect::Unknown)),
+        outcome => outcome,
+    }
+}
+
 impl Http {
     /// Sends a request whose body is these pieces, and answers as soon as the head of the answer is there; its body is read by the
     /// caller, outside of the call's attempts. The bytes of the body are those of the call, whatever [`Call::bytes`] says.

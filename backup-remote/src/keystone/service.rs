@@ -8,7 +8,7 @@ use http::{HeaderName, Request, Response, StatusCode};
 
 use super::Keystone;
 use crate::Call;
-use crate::http::{Body, Http};
+use crate::http::{Body, Http, made_again, unsettled};
 
 const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
@@ -57,9 +57,13 @@ impl Service {
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
+        let earlier = call.changes && unsettled(&answer);
         drop(answer);
-        request.headers_mut().insert(X_AUTH_TOKEN, self.keystone.renewed(cx, &token).await?.header().clone());
-        self.http.open(cx, call, &request).await
+        let again = async {
+            request.headers_mut().insert(X_AUTH_TOKEN, self.keystone.renewed(cx, &token).await?.header().clone());
+            self.http.open(cx, call, &request).await
+        };
+        made_again(earlier, again.await)
     }
 
     /// As [`Http::fetch`], with a token.
@@ -82,8 +86,12 @@ impl Service {
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        request.headers_mut().insert(X_AUTH_TOKEN, self.keystone.renewed(cx, &token).await?.header().clone());
-        self.http.fetch(cx, call, &request, limit).await
+        let earlier = call.changes && unsettled(&answer);
+        let again = async {
+            request.headers_mut().insert(X_AUTH_TOKEN, self.keystone.renewed(cx, &token).await?.header().clone());
+            self.http.fetch(cx, call, &request, limit).await
+        };
+        made_again(earlier, again.await)
     }
 }
 

@@ -21,16 +21,17 @@ use super::Launch;
 
 const SHELL: &str = "/bin/sh";
 /// A shell exports variables of its own, which the program would not get otherwise. `read` takes no byte beyond the line.
-const EMPTY_INPUT: &str = r#"IFS= read -r go || exit 125; unset PWD OLDPWD SHLVL; exec "$@" </dev/null"#;
-const FED: &str = r#"IFS= read -r go || exit 125; unset PWD OLDPWD SHLVL; exec "$@""#;
+/// Its own variables have names that no parameter has: one that is there already would be exported, and overwritten.
+const EMPTY_INPUT: &str = r#"IFS= read -r __backup_go || exit 125; unset PWD OLDPWD SHLVL __backup_go; exec "$@" </dev/null"#;
+const FED: &str = r#"IFS= read -r __backup_go || exit 125; unset PWD OLDPWD SHLVL __backup_go; exec "$@""#;
 /// Opened for both first, the guard's pipe can be opened for reading without waiting for somebody who may be dead.
 const GUARDED: &str = r#"
-    pipe=$1; shift
-    exec 3>/proc/self/fd/0 5<>"$pipe" 4<"$pipe" 5>&-
-    rm -f -- "$pipe"
-    ( (exec </dev/null >/dev/null 2>&1; IFS= read -r good <&4 || kill -s KILL 0) & )
+    __backup_pipe=$1; shift
+    exec 3>/proc/self/fd/0 5<>"$__backup_pipe" 4<"$__backup_pipe" 5>&-
+    rm -f -- "$__backup_pipe"
+    ( (exec </dev/null >/dev/null 2>&1; IFS= read -r __backup_good <&4 || kill -s KILL 0) & )
     exec 3>&- 4<&-
-    IFS= read -r go || exit 125; unset PWD OLDPWD SHLVL pipe; exec "$@""#;
+    IFS= read -r __backup_go || exit 125; unset PWD OLDPWD SHLVL __backup_go __backup_pipe; exec "$@""#;
 
 /// What stands before a program.
 #[derive(Debug)]

@@ -77,11 +77,17 @@ impl Strainer {
             });
             // The earliest, and of those the longest, which comes first.
             let Some((at, len)) = found.reduce(|best, other| if other.0 < best.0 { other } else { best }) else { break };
+            let open = if last { 0 } else { open_end(&secrets, rest) };
+            if open >= rest.len() - at {
+                // A longer secret may begin here, or before: what comes next tells.
+                self.lines(rest.get(..rest.len() - open).unwrap_or_default(), out);
+                return open;
+            }
             self.lines(rest.get(..at).unwrap_or_default(), out);
             self.lines(STRUCK, out);
             rest = rest.get(at + len..).unwrap_or_default();
         }
-        let keep = if last { 0 } else { secrets.0.iter().map(|secret| start_of(secret, rest)).max().unwrap_or(0) };
+        let keep = if last { 0 } else { open_end(&secrets, rest) };
         self.lines(rest.get(..rest.len() - keep).unwrap_or_default(), out);
         keep
     }
@@ -120,6 +126,11 @@ impl Strainer {
             self.line_cut = 0;
         }
     }
+}
+
+/// How many bytes at the end of `text` may be the start of a secret.
+fn open_end(secrets: &Secrets, text: &[u8]) -> usize {
+    secrets.0.iter().map(|secret| start_of(secret, text)).max().unwrap_or(0)
 }
 
 /// How many bytes at the end of `text` are the start of `secret`.
@@ -161,6 +172,16 @@ mod tests {
         let key = "-----BEGIN KEY-----\nMIIEvQIBADAN\n-----END KEY-----\n";
         assert_eq!(strain(&[key], 1000, &[b"bad line MIIEvQIBADAN in key"]), "bad line *** in key");
         assert_eq!(strain(&["secret", "my-secret-text"], 1000, &[b"a my-secret-text b secret"]), "a *** b ***");
+    }
+
+    #[test]
+    fn a_secret_that_begins_with_another_one_goes_whole_wherever_the_reads_cut_it() {
+        let text = b"as postgres-S3cret, as postgres-S3, as postgres";
+        for at in 0..=text.len() {
+            let (a, b) = text.split_at(at);
+            let said = strain(&["postgres", "postgres-S3cret"], 1000, &[a, b]);
+            assert_eq!(said, "as ***, as ***-S3, as ***", "cut at {at}");
+        }
     }
 
     #[test]

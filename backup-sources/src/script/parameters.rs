@@ -13,6 +13,9 @@ pub const MAX_PARAMETER: usize = 128 << 10;
 /// Names by which a shell, the loader or an interpreter is made to run something else.
 const HARMFUL: [&str; 10] =
     ["IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "GCONV_PATH", "NODE_OPTIONS", "RUBYOPT"];
+/// Names that every shell sets itself, so that a script would not get the value; and those of the shell in front of each program.
+const SHELLS_OWN: [&str; 3] = ["PWD", "OLDPWD", "SHLVL"];
+const GATES_OWN: &str = "__backup_";
 const HARMFUL_PREFIXES: [&str; 4] = ["PYTHON", "PERL5", "LD_", "DYLD_"];
 
 /// Variables for scripts that come from outside: each name and each value was checked.
@@ -36,14 +39,15 @@ impl Parameters {
             return refuse("cannot be the name of a variable");
         }
         let harmful = HARMFUL.contains(&name) || HARMFUL_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        if harmful || INHERITED.contains(&name) || reserved.contains(&name) {
+        let lost = SHELLS_OWN.contains(&name) || name.starts_with(GATES_OWN);
+        if harmful || lost || INHERITED.contains(&name) || reserved.contains(&name) {
             return refuse("has the name of a variable that is not the request's to set");
         }
         if value.expose().contains('\0') {
             return refuse("has a value with a zero byte");
         }
         // The name, `=` and a zero byte count, too, where the kernel counts.
-        if value.expose().len() > MAX_PARAMETER - name.len().min(MAX_PARAMETER) - 2 {
+        if name.len().saturating_add(value.expose().len()).saturating_add(2) > MAX_PARAMETER {
             return refuse("has a value above 128 KiB");
         }
         self.0.insert(name.to_owned(), value);

@@ -186,14 +186,15 @@ impl FromStr for StoreConfig {
     /// Reads a URL. No error quotes it, for it may hold credentials.
     fn from_str(url: &str) -> Result<Self> {
         let refused = |what: String| Error::new(&codes::INPUT_INVALID, what);
-        let Some((kind, path)) = url.split_once("://") else {
+        let Some((kind, _)) = url.split_once("://") else {
             return Err(refused("the store is no URL; one reads like fs:///var/lib/backup".to_owned()));
         };
         match kind {
             #[cfg(feature = "fs")]
-            "fs" if path.starts_with('/') => Ok(Self::Fs(FsConfig::new(path))),
-            #[cfg(feature = "fs")]
-            "fs" => Err(refused("an fs store needs an absolute path, with three slashes: fs:///var/lib/backup".to_owned())),
+            "fs" => match url.strip_prefix("fs://").filter(|path| path.starts_with('/')) {
+                Some(path) => Ok(Self::Fs(FsConfig::new(path))),
+                None => Err(refused("an fs store needs an absolute path, with three slashes: fs:///var/lib/backup".to_owned())),
+            },
             #[cfg(feature = "s3")]
             "s3" => StoreUrl::parse(url).and_then(S3Config::from_url).map(Self::S3),
             #[cfg(feature = "swift")]

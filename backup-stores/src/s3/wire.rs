@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backup_core::error::codes as core_codes;
 use backup_core::{Bytes, Effect, Error, JobContext, Result};
-use backup_remote::http::{Body, Http, unsettled};
+use backup_remote::http::{Body, Http, made_again, unsettled};
 use backup_remote::{Call, Calls, Repeat};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use percent_encoding::utf8_percent_encode;
@@ -132,10 +132,11 @@ impl Wire {
         request: Request<Vec<Bytes>>,
     ) -> Result<Response<Bytes>> {
         let call = self.call(operation, &request);
-        let mut signatures = Signatures::default();
+        let (mut signatures, mut earlier) = (Signatures::default(), false);
         loop {
             let signed = self.signed(cx, &request, &mut signatures).await?;
-            let answer = self.http.fetch(cx, &call, &signed, ANSWER).await?;
+            let answer = made_again(earlier, self.http.fetch(cx, &call, &signed, ANSWER).await)?;
+            earlier = call.changes && unsettled(&answer);
             if answer.status().is_success() {
                 return Ok(answer);
             }
@@ -151,10 +152,11 @@ impl Wire {
         request: Request<Vec<Bytes>>,
     ) -> Result<Response<Body>> {
         let call = self.call(operation, &request);
-        let mut signatures = Signatures::default();
+        let (mut signatures, mut earlier) = (Signatures::default(), false);
         loop {
             let signed = self.signed(cx, &request, &mut signatures).await?;
-            let answer = self.http.open(cx, &call, &signed).await?;
+            let answer = made_again(earlier, self.http.open(cx, &call, &signed).await)?;
+            earlier = call.changes && unsettled(&answer);
             if answer.status().is_success() {
                 return Ok(answer);
             }

@@ -177,12 +177,8 @@ impl S3Writer {
             let (pieces, ..) = self.filling.take();
             return put(&self.bucket, &self.cx, &self.key, pieces, &self.stamp, self.if_absent).await;
         }
-        if self.filling.bytes > 0 {
-            self.send().await?;
-        }
-        while !self.sending.is_empty() {
-            self.one_sent().await?;
-        }
+        // Whatever became of a part: without the completion there is no object.
+        self.last_parts().await.map_err(|error| error.with_effect(Effect::None))?;
         self.sent.sort_unstable_by_key(Part::number);
         let (bucket, cx, key, stamp) = (&self.bucket, &self.cx, &self.key, &self.stamp);
         let upload = match &self.begun {
@@ -203,6 +199,16 @@ impl S3Writer {
         }?;
         bucket.ensure_locked(cx, key, stamp).await?;
         Ok(meta)
+    }
+
+    async fn last_parts(&mut self) -> Result<()> {
+        if self.filling.bytes > 0 {
+            self.send().await?;
+        }
+        while !self.sending.is_empty() {
+            self.one_sent().await?;
+        }
+        Ok(())
     }
 
     /// Removes what is at the server: the parts first, then the note that would find them.

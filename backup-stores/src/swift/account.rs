@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use backup_core::{Digest, JobContext, Result};
 use backup_remote::http::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use backup_remote::http::{Body, unsettled};
+use backup_remote::http::{Body, made_again, unsettled};
 use backup_remote::keystone::Service;
 use backup_remote::{Call, Repeat};
 use bytes::Bytes;
@@ -78,7 +78,8 @@ impl Account {
             if answer.status() != StatusCode::UNPROCESSABLE_ENTITY {
                 break;
             }
-            answer = self.service.fetch(cx, &call, request.clone(), ANSWER).await?;
+            let earlier = call.changes && unsettled(&answer);
+            answer = made_again(earlier, self.service.fetch(cx, &call, request.clone(), ANSWER).await)?;
         }
         Ok(answer)
     }

@@ -2,7 +2,7 @@
 
 use backup_core::error::codes as core_codes;
 use backup_core::store::WriteOptions;
-use backup_core::{Error, JobContext, ObjectKey, ObjectMeta, Result};
+use backup_core::{Effect, Error, JobContext, ObjectKey, ObjectMeta, Result};
 use backup_remote::http::http::{HeaderValue, Method, header};
 use backup_remote::{Call, Repeat};
 use bytes::Bytes;
@@ -54,7 +54,9 @@ impl Account {
             }
             let mut above = Vec::with_capacity(lines.len().div_ceil(widest));
             for (number, group) in lines.chunks(widest).enumerate() {
-                above.push(self.nest(cx, &self.places.nested(upload, level, number), group).await?);
+                let nested = self.nest(cx, &self.places.nested(upload, level, number), group).await;
+                // Without the last manifest there is no object.
+                above.push(nested.map_err(|error| error.with_effect(Effect::None))?);
             }
             lines = above;
             level += 1;

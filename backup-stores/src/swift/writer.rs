@@ -160,16 +160,22 @@ impl SwiftWriter {
             };
             return self.account.create(&self.cx, new).await;
         };
+        // Whatever became of a segment: without the manifest there is no object.
+        self.last_segments().await.map_err(|error| error.with_effect(Effect::None))?;
+        let lines = std::mem::take(&mut self.stored);
+        let meta = self.account.commit(&self.cx, &self.key, &upload, lines, &self.options).await?;
+        self.account.settle(&self.cx.for_cleanup(CLEANUP), &self.key, &upload).await?;
+        Ok(meta)
+    }
+
+    async fn last_segments(&mut self) -> Result<()> {
         if self.collected.bytes() > 0 {
             self.begin().await?;
         }
         while !self.under_way.is_empty() {
             self.ended().await?;
         }
-        let lines = std::mem::take(&mut self.stored);
-        let meta = self.account.commit(&self.cx, &self.key, &upload, lines, &self.options).await?;
-        self.account.settle(&self.cx.for_cleanup(CLEANUP), &self.key, &upload).await?;
-        Ok(meta)
+        Ok(())
     }
 
     async fn discard(&mut self) -> Result<()> {
@@ -204,7 +210,8 @@ impl ObjectWriter for SwiftWriter {
         self.failed = true;
         let accepted = self.accept(data).await;
         self.failed = accepted.is_err();
-        accepted
+        // The object is invisible whatever became of a segment.
+        accepted.map_err(|error| error.with_effect(Effect::None))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<ObjectMeta> {

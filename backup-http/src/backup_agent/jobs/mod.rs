@@ -149,20 +149,24 @@ impl Jobs {
             live.insert(key.clone(), Arc::clone(&job));
             (job, (slot, running))
         };
-        match self.records.create(&record).await {
+        let created = self.records.create(&record).await;
+        if !matches!(created, Ok(true)) {
+            // It never began: whoever waits to delete it waits no longer.
+            self.forget(&key);
+            job.end();
+        }
+        match created {
             Ok(true) => {
                 tracing::info!(job = key.id, operation = key.operation.as_str(), "accepted");
                 tokio::spawn(Arc::clone(self).run(job, slot));
                 Ok(Submitted::Accepted)
             }
             Ok(false) => {
-                self.forget(&key);
                 let gone = || Error::new(&codes::INTERNAL, "a job was removed while its id was asked for again");
                 let (record, progress) = self.find(&key).await?.ok_or_else(gone)?;
                 Ok(Submitted::Exists(Box::new(record), progress))
             }
             Err(error) => {
-                self.forget(&key);
                 // It may have been kept all the same.
                 let _ = self.records.remove(&key).await;
                 Err(error)
@@ -180,7 +184,11 @@ impl Jobs {
             job.ended().await;
             // One whose end could not be kept.
             let kept_here = self.forget(key);
-            return Ok(self.records.remove(key).await? || kept_here);
+            let removed = self.records.remove(key).await? || kept_here;
+            if kept_here {
+                job.run.noted();
+            }
+            return Ok(removed);
         }
         match self.find(key).await? {
             Some(_) => self.records.remove(key).await,
