@@ -48,8 +48,8 @@ use crate::lease::{Leases, LocalLeases};
 use crate::naming::{DefaultNaming, Naming};
 use crate::store::Store;
 
-/// The default memory budget of all jobs together: two jobs at their default size.
-const DEFAULT_BUDGET: u64 = 128 << 20;
+/// The default memory budget of all jobs together: on an object store four of one artifact at a time, or one of four.
+const DEFAULT_BUDGET: u64 = 256 << 20;
 
 /// A store location that holds backup sets. Cheap to clone; clones share the catalogue, the leases and the budgets.
 #[derive(Clone)]

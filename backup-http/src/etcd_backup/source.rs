@@ -74,6 +74,10 @@ impl Source for TimestampedSource {
         self.any.probe(cx).await
     }
 
+    fn open_artifacts(&self) -> usize {
+        self.any.open_artifacts()
+    }
+
     async fn capture(&self, cx: &JobContext, sink: &dyn Sink) -> Result<Summary> {
         for _ in 0..SECONDS {
             let name = naming::stem(self.second(cx).await?);

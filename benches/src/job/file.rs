@@ -33,6 +33,10 @@ impl Source for FileSource {
         Ok(Probe::default())
     }
 
+    fn open_artifacts(&self) -> usize {
+        1
+    }
+
     async fn capture(&self, cx: &JobContext, sink: &dyn Sink) -> Result<Summary> {
         let failed = |error| Error::new(&codes::SOURCE_FAILED, "reading the file failed").with_source(error);
         let mut file = File::open(&self.path).map_err(failed)?;

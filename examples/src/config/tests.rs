@@ -71,9 +71,9 @@ fn a_missing_key_is_named_with_the_line_of_its_block() {
 
 #[test]
 fn what_a_block_of_a_library_refuses_has_its_line_too() {
-    let text = "listen: 127.0.0.1:80\nstore:\n  s3: { bucket: b }\n";
+    let text = "listen: 127.0.0.1:80\nstore:\n  ftp: { bucket: b }\n";
     let error = parse::<Config>(Path::new("config.yaml"), text).unwrap_err().to_string();
-    assert!(error.starts_with("config.yaml:3:") && error.contains("`s3` is not yet implemented"), "{error}");
+    assert!(error.starts_with("config.yaml:3:") && error.contains("unknown key `ftp`"), "{error}");
     let error = refused("state:\n  etcd: { endpoints: [] }\n");
     assert!(error.starts_with("config.yaml:4:") && error.contains("not yet"), "{error}");
 }
@@ -153,7 +153,7 @@ fn the_store_is_found_in_any_configuration_and_the_rest_is_left_alone() {
         ("listen: x\n", "where are the backups"),
         ("backup-dir: /a\nstore: { fs: { root: /a } }\n", "both"),
         ("store: { fs: { rot: /a } }\n", "unknown key `rot`, did you mean `root`?"),
-        ("store: { nfs: { root: /a } }\n", "not yet"),
+        ("store: { ftp: { root: /a } }\n", "unknown key `ftp`"),
     ] {
         let error = section(text).unwrap_err().to_string();
         assert!(error.contains(why) && error.contains("c.yaml"), "{text}: {error}");

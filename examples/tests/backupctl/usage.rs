@@ -13,7 +13,7 @@ async fn what_is_typed_wrongly_ends_with_2_and_says_why() {
     for (arguments, why) in [
         (&["list"][..], "--store"),
         (&["--store", "/var/lib/backup", "list"], "fs:///var/lib/backup"),
-        (&["--store", "s3://bucket", "list"], "not yet"),
+        (&["--store", "ftp://host/x", "list"], "is no kind of store"),
         (&["--store", "fs:///x", "--config", "y", "list"], "cannot be used with"),
         (&["--config", "/no/such/file.yaml", "list"], "/no/such/file.yaml"),
         (&["--store", "fs:///x", "frobnicate"], "frobnicate"),
