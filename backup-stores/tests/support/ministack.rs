@@ -72,7 +72,10 @@ impl Ministack {
         let made = server.line();
         server.key = made["key"].as_str().unwrap().to_owned();
         server.secret = made["secret"].as_str().unwrap().to_owned();
-        note_secret(&server.secret);
+        // That of a durable server is a word that the server knows: `test`.
+        if server.secret != "test" {
+            note_secret(&server.secret);
+        }
         if durable {
             (server.key, server.secret) = ("test".to_owned(), "test".to_owned());
         }
