@@ -52,6 +52,8 @@ impl Calls {
         F: Future<Output = Attempt<T>>,
     {
         loop {
+            // An attempt that is quick enough would otherwise be made and answered after the deadline.
+            cx.check()?;
             let failure = match self.one(cx, call, attempt, made).await? {
                 Attempt::Ended(result) => {
                     self.shared.budget.deposit();

@@ -65,7 +65,8 @@ pub(super) fn nfs(settings: &Settings) -> Outcome {
         url: Box::new(|path| server.config(path).to_string()),
         environment: Vec::new(),
         client: "nfs-cp",
-        upload: Box::new(|file| format!("nfs-cp '{file}' '{theirs}'")),
+        // It replaces nothing.
+        upload: Box::new(|file| format!("rm -f '{}/theirs' && nfs-cp '{file}' '{theirs}'", export.display())),
         download: Box::new(|file| format!("nfs-cp '{theirs}' '{file}'")),
         goal: 1.0,
         server: None,
