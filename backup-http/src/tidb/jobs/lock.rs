@@ -58,7 +58,8 @@ impl Inner {
             }
         };
         // Left by a process that is gone, and not by this one, which takes them up when it starts.
-        if self.records.has_open(cluster) {
+        let left = self.records.open(Some(cluster)).await.map_err(|error| UNRECOGNIZED.caused(&error))?;
+        if !left.is_empty() {
             let this = Arc::clone(self);
             let cluster = cluster.to_owned();
             self.running.spawn(async move { this.take_up(&cluster, lock).await });

@@ -138,8 +138,4 @@ impl Records {
         }
         Ok(open)
     }
-
-    pub(super) fn has_open(&self, cluster: &str) -> bool {
-        self.index().open().any(|row| *row.cluster == *cluster)
-    }
 }
