@@ -16,7 +16,11 @@ mod capture;
 pub mod codes;
 mod config;
 mod executor;
+mod inspect;
+pub mod meta;
+mod restore;
 mod tso;
+mod version;
 
 use std::sync::Arc;
 
@@ -91,10 +95,10 @@ impl Source for BrSource {
     }
 
     async fn restore(&self, cx: &JobContext, reader: &dyn BackupReader, target: &RestoreTarget) -> Result<RestoreReport> {
-        capture::restore(self, cx, reader, target).await
+        restore::restore(self, cx, reader, target).await
     }
 
     async fn inspect(&self, cx: &JobContext, reader: &dyn BackupReader) -> Result<Inspection> {
-        capture::inspect(self, cx, reader).await
+        inspect::inspect(self, cx, reader).await
     }
 }
