@@ -19,6 +19,8 @@ mod executor;
 mod inspect;
 pub mod meta;
 mod restore;
+#[cfg(test)]
+mod tests;
 mod tso;
 mod version;
 

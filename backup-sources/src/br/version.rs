@@ -97,3 +97,99 @@ fn unreadable(whose: &str, text: &str) -> String {
 fn refuse<T>(what: String) -> Result<T> {
     Err(Error::new(&codes::VERSION, what))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_that_br_cannot_work_with_are_refused() {
+        for (version, plain, encrypted) in [
+            ("3.0.20", false, false),
+            ("3.1.0-alpha", false, false),
+            ("3.1.0-beta.1", false, false),
+            ("3.1.0-beta.2", true, false),
+            ("3.1.0-rc", true, false),
+            ("v3.1.0", true, false),
+            ("4.0.16", true, false),
+            ("5.2.4", true, false),
+            ("5.3.0", true, true),
+            ("\"v6.5.0\"\n", true, true),
+            ("5.7.25-TiDB-v7.1.1", true, true),
+            ("5.7.25-TiDB-v2.1.1", false, false),
+            ("8.5.0-alpha-12-gabcdef", true, true),
+        ] {
+            for (encrypt, accepted) in [(false, plain), (true, encrypted)] {
+                let answer = check_cluster(version, encrypt);
+                assert_eq!(answer.as_ref().is_ok_and(Vec::is_empty), accepted, "{version}, encrypted {encrypt}: {answer:?}");
+                if let Err(error) = answer {
+                    assert!(*error.code() == codes::VERSION && error.message().contains(version), "{error}");
+                }
+            }
+        }
+        for odd in ["", "nightly", "6.5", "v"] {
+            assert_eq!(check_cluster(odd, true).unwrap().len(), 1, "{odd}");
+        }
+    }
+
+    #[test]
+    fn backups_are_refused_from_two_major_versions_above() {
+        for (backup, cluster, accepted) in [
+            ("6.5.0", "6.5.0", true),
+            ("6.5.0", "5.0.0", true),
+            ("6.5.0", "4.0.16", false),
+            ("8.1.0", "7.5.1", true),
+            ("8.1.0", "6.5.0", false),
+            ("4.0.0", "8.5.0", true),
+        ] {
+            let answer = check_restore(backup, cluster, None);
+            assert_eq!(answer.is_ok(), accepted, "{backup} into {cluster}: {answer:?}");
+            if let Err(error) = answer {
+                assert_eq!(*error.code(), codes::VERSION);
+                let least = format!("{}.0.0 and later", parse(backup).unwrap().major - 1);
+                assert!([backup, cluster, &least].iter().all(|part| error.message().contains(part)), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_documents_do_not_promise_is_a_warning() {
+        for (backup, cluster, promised) in [
+            ("5.4.0", "6.5.0", true),
+            ("6.0.0", "6.6.0", true),
+            ("6.0.0", "7.1.0", false),
+            ("6.5.0", "6.0.0", true),
+            ("6.5.0", "7.1.0", true),
+            ("6.5.0", "7.5.0", false),
+            ("7.1.0", "7.1.5", true),
+            ("7.1.0", "7.5.0", false),
+            ("7.5.0", "7.5.0", true),
+            ("7.5.0", "8.5.0", true),
+            ("8.1.0", "7.5.0", false),
+            ("8.1.0", "8.5.0", true),
+            ("8.5.0", "8.1.0", false),
+            ("8.5.0", "8.5.2", true),
+        ] {
+            let warnings = check_restore(backup, cluster, None).unwrap();
+            assert_eq!(warnings.is_empty(), promised, "{backup} into {cluster}: {warnings:?}");
+        }
+        assert!(check_restore("?", "6.5.0", None).unwrap()[0].contains("backup, `?`"));
+        assert!(check_restore("6.5.0", "?", None).unwrap()[0].contains("cluster, `?`"));
+    }
+
+    #[test]
+    fn other_collations_than_the_clusters_default_are_a_warning() {
+        for (has, cluster, suits) in [
+            (Some("True"), "6.1.0", true),
+            (Some("False"), "6.1.0", false),
+            (Some("True"), "5.4.0", false),
+            (Some("False"), "5.4.0", true),
+            (Some(""), "6.1.0", true),
+            (None, "6.1.0", true),
+        ] {
+            let warnings = check_restore("6.1.0", cluster, has).unwrap();
+            let told = warnings.iter().any(|warning| warning.contains("new_collations_enabled"));
+            assert_eq!(told, !suits, "{has:?} into {cluster}: {warnings:?}");
+        }
+    }
+}

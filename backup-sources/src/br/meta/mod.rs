@@ -12,7 +12,7 @@ mod cipher;
 mod input;
 mod proto;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod walk;
 mod wire;
 
