@@ -10,6 +10,8 @@
 //! - A backup is finished when `backupmeta` was read back, is whole, and every file that it names lies in the store with its size; a verify
 //!   reads every file against the SHA-256 that `backupmeta` holds.
 //! - An incremental backup is [`BrSource::incremental`], from the position of an earlier one, which is its parent.
+//! - A restore goes into the cluster of the source; its target is `{}`, or `{"cluster-version": "7.5.1"}` where the cluster cannot tell its
+//!   version. Versions and files are checked before BR is asked. A full backup comes first, then its incrementals, oldest first.
 //! - What still runs after a crash of this process is ended by [`BrSource::end_leftovers`], before anything else is done to that place.
 
 mod capture;
