@@ -10,13 +10,21 @@
 //! - A backup is finished when `backupmeta` was read back, is whole, and every file that it names lies in the store with its size; a verify
 //!   reads every file against the SHA-256 that `backupmeta` holds.
 //! - An incremental backup is [`BrSource::incremental`], from the position of an earlier one, which is its parent.
+//! - A restore goes into the cluster of the source; its target is `{}`, or `{"cluster-version": "7.5.1"}` where the cluster cannot tell its
+//!   version. Versions and files are checked before BR is asked. A full backup comes first, then its incrementals, oldest first.
 //! - What still runs after a crash of this process is ended by [`BrSource::end_leftovers`], before anything else is done to that place.
 
 mod capture;
 pub mod codes;
 mod config;
 mod executor;
+mod inspect;
+pub mod meta;
+mod restore;
+#[cfg(test)]
+mod tests;
 mod tso;
+mod version;
 
 use std::sync::Arc;
 
@@ -91,10 +99,10 @@ impl Source for BrSource {
     }
 
     async fn restore(&self, cx: &JobContext, reader: &dyn BackupReader, target: &RestoreTarget) -> Result<RestoreReport> {
-        capture::restore(self, cx, reader, target).await
+        restore::restore(self, cx, reader, target).await
     }
 
     async fn inspect(&self, cx: &JobContext, reader: &dyn BackupReader) -> Result<Inspection> {
-        capture::inspect(self, cx, reader).await
+        inspect::inspect(self, cx, reader).await
     }
 }
