@@ -7,6 +7,7 @@ use backup_core::store::ExternalLocation;
 use backup_core::{Error, JobContext, Result, async_trait};
 
 use super::config::{BrConfig, Encryption, ExecutorConfig, Tuning};
+use super::sql::SqlExecutor;
 use super::{Tso, codes};
 
 /// One way to BR.
@@ -74,7 +75,7 @@ pub(super) struct Done {
 
 pub(super) fn of(config: &BrConfig) -> Result<Arc<dyn Executor>> {
     match &config.executor {
-        ExecutorConfig::Sql(_) => Err(Error::new(&codes::CONFIG, "not yet")),
+        ExecutorConfig::Sql(sql) => Ok(Arc::new(SqlExecutor::new(sql, config)?)),
         ExecutorConfig::Br(_) => Err(Error::new(&codes::CONFIG, "not yet")),
     }
 }
