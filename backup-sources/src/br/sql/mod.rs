@@ -10,6 +10,8 @@ mod rows;
 mod run;
 mod session;
 mod statement;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use backup_core::store::ExternalLocation;
