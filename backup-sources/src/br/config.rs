@@ -42,7 +42,7 @@ pub enum ExecutorConfig {
 pub struct SqlConfig {
     /// `host:port`.
     pub address: String,
-    /// A user with BACKUP_ADMIN and RESTORE_ADMIN.
+    /// A user with BACKUP_ADMIN and RESTORE_ADMIN (SUPER before 5.0), and SELECT on `mysql.tidb`.
     pub user: String,
     /// Its password.
     #[serde(default)]

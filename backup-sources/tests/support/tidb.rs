@@ -2,9 +2,10 @@
 //! `KILL TIDB QUERY` as `pkg/executor/brie.go` of pingcap/tidb does: the statement blocks, one task at a time works, others wait, a task
 //! goes on when its client goes away, and one that is killed ends with an error. A backup into `local://` leaves real files.
 //!
-//! No TiDB can run where the tests run. What is known of the real one, and what is not, says `docs` of the source.
+//! No TiDB can run where the tests run. What it does was read in the source of the real one, not seen.
 #![allow(
     dead_code,
+    unused_imports,
     missing_docs,
     unreachable_pub,
     clippy::unwrap_used,
@@ -35,6 +36,7 @@ use tokio::task::JoinHandle;
 
 pub use behaviour::{Behaviour, Columns, Outcome};
 pub use files::backup_files;
+pub use sql::{Order, Url};
 pub use task::Task;
 
 /// A running server; it ends with this value.

@@ -1,7 +1,7 @@
 //! What TiDB's refusals and a broken connection mean.
 
 use backup_core::{Effect, Error};
-use mysql_async::ServerError;
+use mysql_async::{DriverError, IoError, ServerError};
 
 use super::super::{codes, failure};
 use super::clean::Cleaner;
@@ -33,8 +33,9 @@ impl Fault {
                 Self::Refused { code: refusal.code, error: refused(&refusal, address, cleaner) }
             }
             other => {
-                let text = cleaner.clean(&other.to_string());
-                Self::Lost(Error::new(&codes::UNREACHABLE, format!("TiDB at {address}: {}", failure::shown(&text))))
+                let text = failure::shown(&cleaner.clean(&other.to_string()));
+                let code = if of_tls(&other) { &codes::CONFIG } else { &codes::UNREACHABLE };
+                Self::Lost(Error::new(code, format!("TiDB at {address}: {text}")))
             }
         }
     }
@@ -49,6 +50,15 @@ impl Fault {
     /// Whether TiDB turned the statement down before it did anything.
     pub(super) fn before_the_start(code: u16) -> bool {
         LOGIN.contains(&code) || DENIED.contains(&code) || code == SYNTAX
+    }
+}
+
+/// Whether the two sides do not agree on TLS: certificates, or that it is spoken at all.
+fn of_tls(error: &mysql_async::Error) -> bool {
+    match error {
+        mysql_async::Error::Io(IoError::Tls(_)) | mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => true,
+        mysql_async::Error::Io(IoError::Io(error)) => error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
+        _ => false,
     }
 }
 

@@ -41,6 +41,11 @@ impl SqlExecutor {
     /// `br.config` for what cannot be said in SQL.
     pub(super) fn new(sql: &SqlConfig, config: &BrConfig) -> Result<Self> {
         statement::refuse_encryption(config.encryption.as_ref())?;
+        for (name, time) in [("timeout", sql.timeout), ("poll", sql.poll), ("grace", sql.grace)] {
+            if time.is_zero() {
+                return Err(Error::new(&codes::CONFIG, format!("`{name}` must be more than zero")));
+            }
+        }
         Ok(Self { config: sql.clone() })
     }
 }

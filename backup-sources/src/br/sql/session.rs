@@ -1,6 +1,7 @@
 //! A connection to TiDB.
 
 use std::future::Future;
+use std::path::Path;
 
 use backup_core::{Error, JobContext, Result};
 use futures::future::BoxFuture;
@@ -31,7 +32,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// `br.unreachable`, `br.login`, `br.denied`, `br.config`, those of `cx`.
     pub(super) async fn open(cx: &JobContext, config: &'a SqlConfig, cleaner: &'a Cleaner) -> Result<Self> {
-        let options = options(config)?;
+        let options = options(config).await?;
         let conn = short(cx, config, cleaner, Conn::new(options)).await?;
         Ok(Self { conn, config, cleaner })
     }
@@ -65,7 +66,7 @@ async fn short<T>(
     cx.run(limited).await
 }
 
-fn options(config: &SqlConfig) -> Result<OptsBuilder> {
+async fn options(config: &SqlConfig) -> Result<OptsBuilder> {
     let wrong = || Error::new(&codes::CONFIG, format!("`address` is not `host:port`: {}", config.address));
     let (host, port) = config.address.rsplit_once(':').ok_or_else(wrong)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -73,14 +74,10 @@ fn options(config: &SqlConfig) -> Result<OptsBuilder> {
     if host.is_empty() {
         return Err(wrong());
     }
-    if config.ca_file.is_some() && CryptoProvider::get_default().is_none() {
-        // Somebody else may be quicker; then there is one, too.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    }
-    let tls = config
-        .ca_file
-        .as_ref()
-        .map(|file| SslOpts::default().with_root_certs(vec![file.clone().into()]).with_disable_built_in_roots(true));
+    let tls = match &config.ca_file {
+        Some(file) => Some(trusting(file).await?),
+        None => None,
+    };
     Ok(OptsBuilder::default()
         .ip_or_hostname(host)
         .tcp_port(port)
@@ -93,4 +90,16 @@ fn options(config: &SqlConfig) -> Result<OptsBuilder> {
         .prefer_socket(false)
         .max_allowed_packet(Some(PACKET))
         .wait_timeout(Some(28_800)))
+}
+
+/// TLS with the authorities of that file alone.
+async fn trusting(file: &Path) -> Result<SslOpts> {
+    let authorities = tokio::fs::read(file)
+        .await
+        .map_err(|error| Error::new(&codes::CONFIG, format!("`ca-file` {} cannot be read", file.display())).with_source(error))?;
+    if CryptoProvider::get_default().is_none() {
+        // Somebody else may be quicker; then there is one, too.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+    Ok(SslOpts::default().with_root_certs(vec![authorities.into()]).with_disable_built_in_roots(true))
 }

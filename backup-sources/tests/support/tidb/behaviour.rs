@@ -26,6 +26,8 @@ pub struct Behaviour {
     pub heeds_kill: bool,
     /// How long that takes; TiDB looks every three seconds.
     pub kill_delay: Duration,
+    /// Whether a task that was killed never gets a time of its end.
+    pub lingers: bool,
     /// Statements that begin like this are answered with that error.
     pub refuse: Vec<(String, u16, String)>,
     /// Statements that begin like this are never answered.
@@ -75,6 +77,7 @@ impl Default for Behaviour {
             outcome: Outcome::Finish,
             heeds_kill: true,
             kill_delay: Duration::from_millis(20),
+            lingers: false,
             refuse: Vec::new(),
             mute: Vec::new(),
             elsewhere: false,

@@ -139,7 +139,11 @@ impl Shared {
                 if at == 1 {
                     tokio::select! {
                         () = self.released(&state) => {}
-                        () = self.killed(id) => return Err(self.cancelled(id)),
+                        () = self.killed(id) => {
+                            let end = self.cancelled(id);
+                            self.until(|| !self.behaviour().lingers).await;
+                            return Err(end);
+                        }
                     }
                 }
                 if task.order.backup

@@ -30,6 +30,8 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    // A packet goes out in two writes.
+    stream.set_nodelay(true).unwrap();
     let id = shared.connections.fetch_add(1, Ordering::Relaxed);
     let mut epochs = shared.epoch.subscribe();
     let (reader, writer): (OwnedReadHalf, OwnedWriteHalf) = stream.into_split();

@@ -55,3 +55,18 @@ async fn what_does_not_end_is_an_error() {
     let error = bench.executor().end_leftovers(&bench.context(), &bench.location("one")).await.unwrap_err();
     assert_eq!(code(&error), "br.login", "{error}");
 }
+
+#[tokio::test]
+async fn one_that_heard_it_and_never_shows_its_end_is_believed_after_the_grace() {
+    let mut bench = Bench::new(|behaviour| {
+        behaviour.hold = Some("Backup".into());
+        behaviour.lingers = true;
+    })
+    .await;
+    bench.config.grace = Duration::from_millis(500);
+    let job = bench.start(Kind::Backup, bench.order("one"));
+    bench.server.until_state("Backup").await;
+    job.run.abort();
+    assert_eq!(bench.executor().end_leftovers(&bench.context(), &bench.location("one")).await.unwrap(), 1);
+    assert_eq!(bench.server.task().state, "Backup Canceled");
+}

@@ -5,6 +5,7 @@ mod failures;
 mod leftovers;
 mod runs;
 mod server;
+mod tls;
 
 #[path = "../../../../tests/support/tidb.rs"]
 mod tidb;

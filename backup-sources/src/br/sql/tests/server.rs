@@ -83,4 +83,8 @@ async fn what_cannot_be_said_in_sql_is_refused_at_once() {
     config.encryption = Some(Encryption { method: EncryptionMethod::Aes256Ctr, key: "00".repeat(32).into() });
     let error = SqlExecutor::new(&bench.config, &config).unwrap_err();
     assert_eq!(code(&error), "br.config", "{error}");
+    config.encryption = None;
+    bench.config.poll = Duration::ZERO;
+    let error = SqlExecutor::new(&bench.config, &config).unwrap_err();
+    assert!(error.to_string().contains("`poll`"), "{error}");
 }
