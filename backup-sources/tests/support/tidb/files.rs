@@ -3,8 +3,11 @@
 
 use backup_core::Digest;
 
+/// Name and content.
+pub type File = (String, Vec<u8>);
+
 /// The files of a backup of the versions after `since` up to `backup_ts`, in the order in which BR writes them.
-pub fn backup_files(count: usize, since: u64, backup_ts: u64) -> Vec<(String, Vec<u8>)> {
+pub fn backup_files(count: usize, since: u64, backup_ts: u64) -> Vec<File> {
     let lock = b"DO NOT DELETE\nThis file exists to remind other backup jobs won't use this path".to_vec();
     let mut files = vec![("backup.lock".to_owned(), lock)];
     let mut meta = Message::default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use super::behaviour::Outcome;
-use super::files::backup_files;
+use super::files::{File, backup_files};
 use super::sql::{Order, Url};
 use super::{Behaviour, Shared};
 
@@ -27,8 +27,11 @@ pub struct Task {
     work: Option<AbortHandle>,
 }
 
-/// What a task ends with: its bytes, or a code and a text.
-pub(super) type End = Result<u64, (u16, String)>;
+/// What a task ends with: its bytes, or why not.
+pub(super) type End = Result<u64, Refusal>;
+
+/// A code and a text.
+type Refusal = (u16, String);
 
 impl Task {
     pub fn url(&self) -> &Url {
@@ -96,7 +99,7 @@ impl Shared {
     }
 
     /// `brieTaskProgress.Close`.
-    fn cancelled(&self, id: u64) -> (u16, String) {
+    fn cancelled(&self, id: u64) -> Refusal {
         self.change(id, |task| {
             task.state.push_str(" Canceled");
             task.progress = 100.0;
@@ -164,7 +167,7 @@ impl Shared {
     }
 
     /// The files to write, if the place is empty; the lock is written first.
-    fn prepare(&self, task: &Task, behaviour: &Behaviour) -> Result<Vec<(String, Vec<u8>)>, (u16, String)> {
+    fn prepare(&self, task: &Task, behaviour: &Behaviour) -> Result<Vec<File>, Refusal> {
         let since = task.order.options.get("LAST_BACKUP").map_or(0, |tso| tso.parse().unwrap());
         let mut files = backup_files(behaviour.files, since, task.backup_ts);
         for name in ["backupmeta", "backup.lock"] {
@@ -201,7 +204,7 @@ impl Shared {
 }
 
 /// What a RESTORE finds.
-fn opened(task: &Task) -> Result<Vec<(String, Vec<u8>)>, (u16, String)> {
+fn opened(task: &Task) -> Result<Vec<File>, Refusal> {
     if task.url().scheme != "local" {
         return Ok(backup_files(1, 0, task.backup_ts));
     }
@@ -216,7 +219,7 @@ fn opened(task: &Task) -> Result<Vec<(String, Vec<u8>)>, (u16, String)> {
     Ok(vec![("backupmeta".into(), content)])
 }
 
-fn store(task: &Task, (name, content): &(String, Vec<u8>)) {
+fn store(task: &Task, (name, content): &File) {
     if task.url().scheme == "local" {
         let path = Path::new(&task.url().path).join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
