@@ -16,6 +16,7 @@ mod capture;
 pub mod codes;
 mod config;
 mod executor;
+mod failure;
 mod tso;
 
 use std::sync::Arc;
