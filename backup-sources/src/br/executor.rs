@@ -7,6 +7,7 @@ use backup_core::store::ExternalLocation;
 use backup_core::{Error, JobContext, Result, async_trait};
 
 use super::config::{BrConfig, Encryption, ExecutorConfig, Tuning};
+use super::program::ProgramExecutor;
 use super::{Tso, codes};
 
 /// One way to BR.
@@ -75,6 +76,6 @@ pub(super) struct Done {
 pub(super) fn of(config: &BrConfig) -> Result<Arc<dyn Executor>> {
     match &config.executor {
         ExecutorConfig::Sql(_) => Err(Error::new(&codes::CONFIG, "not yet")),
-        ExecutorConfig::Br(_) => Err(Error::new(&codes::CONFIG, "not yet")),
+        ExecutorConfig::Br(program) => Ok(Arc::new(ProgramExecutor::new(program)?)),
     }
 }

@@ -17,6 +17,7 @@ pub mod codes;
 mod config;
 mod executor;
 mod failure;
+mod program;
 mod tso;
 
 use std::sync::Arc;
