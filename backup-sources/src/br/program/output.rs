@@ -215,15 +215,15 @@ mod tests {
     #[test]
     fn what_nobody_reads_does_not_pile_up() {
         let output = Output::default();
-        for number in 0..100_000 {
+        for number in 0..1_000 {
             let name = format!("{number} {}", "x".repeat(1_000));
             output.hear(&log(&format!(r#"[INFO] [p.go:1] [progress] [step="{name}"] [progress=1%]"#)));
-            output.hear(&log(&format!(r#"[ERROR] [p.go:1] ["failed {number} {}"]"#, "y".repeat(100_000 % (number + 1)))));
+            output.hear(&log(&format!(r#"[ERROR] [p.go:1] ["failed {number} {}"]"#, "y".repeat(number * 20))));
         }
         let read = steps(&output);
         assert_eq!(read.len(), STEPS);
         assert!(read.iter().all(|(name, _)| name.len() <= NAME));
-        assert!(read[STEPS - 1].0.starts_with("99999 "), "{:?}", read[STEPS - 1]);
+        assert!(read[STEPS - 1].0.starts_with("999 "), "{:?}", read[STEPS - 1]);
         assert!(output.failure().unwrap().len() <= FAILURE);
     }
 
