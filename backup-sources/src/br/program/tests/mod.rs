@@ -1,6 +1,7 @@
 //! The executor against a stand-in of `br`, which leaves real files, log lines and exit codes, and one of PD.
 
 mod failures;
+mod flood;
 mod leftovers;
 mod orders;
 mod stopped;
