@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Repository;
 use crate::budget::Reservation;
@@ -99,10 +100,15 @@ pub(crate) fn checked(
         .map(move |index| {
             let (repository, cx, key, stored, range) =
                 (repository.clone(), cx.clone(), key.clone(), Arc::clone(&stored), range.clone());
-            async move {
+            // Each in a task of its own: it goes on while whoever takes the bytes is busy with those before it.
+            AbortOnDropHandle::new(tokio::spawn(async move {
                 let pieces = read_block(&repository, &cx, &key, &stored, index as usize).await?;
                 Ok::<_, Error>(cut(pieces, index * block, &range))
-            }
+            }))
+        })
+        .map(|task| async {
+            let lost = |error| Error::new(&codes::INTERNAL, "reading a block did not end").with_source(error);
+            task.await.map_err(lost)?
         })
         .buffered(READ_AHEAD)
         .map_ok(|pieces| futures::stream::iter(pieces.into_iter().map(Ok::<_, Error>)))
