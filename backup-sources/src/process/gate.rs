@@ -40,7 +40,7 @@ const GUARDED: &str = r#"
 pub(super) struct Gate {
     feed: bool,
     /// Kept as long as the program: what is written into a pipe that nobody has open is lost.
-    #[cfg_attr(not(feature = "script"), expect(dead_code, reason = "`br` is not fed"))]
+    #[cfg_attr(not(feature = "script"), allow(dead_code, reason = "`br` is not fed"))]
     guard: Option<Guard>,
 }
 
@@ -65,7 +65,7 @@ impl Gate {
 #[derive(Debug)]
 struct Guard {
     path: PathBuf,
-    #[cfg_attr(not(feature = "script"), expect(dead_code, reason = "`br` is not fed"))]
+    #[cfg_attr(not(feature = "script"), allow(dead_code, reason = "`br` is not fed"))]
     pipe: File,
 }
 

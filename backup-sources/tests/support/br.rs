@@ -148,10 +148,12 @@ pub async fn until(what: &str, so: impl Fn() -> bool) {
     }
 }
 
+type Answers = Arc<Mutex<BTreeMap<String, String>>>;
+
 /// Stands in for PD: answers each path of its API with what a test says, and everything else with 404.
 pub struct StandInPd {
     pub address: String,
-    answers: Arc<Mutex<BTreeMap<String, String>>>,
+    answers: Answers,
     asked: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
@@ -161,7 +163,7 @@ impl StandInPd {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (answers, asked): (Arc<Mutex<BTreeMap<String, String>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let (answers, asked): (Answers, Arc<Mutex<Vec<String>>>) = Default::default();
         let task = {
             let (answers, asked) = (Arc::clone(&answers), Arc::clone(&asked));
             tokio::spawn(async move {
@@ -206,7 +208,7 @@ impl Drop for StandInPd {
     }
 }
 
-async fn answer(mut stream: TcpStream, answers: Arc<Mutex<BTreeMap<String, String>>>, asked: Arc<Mutex<Vec<String>>>) {
+async fn answer(mut stream: TcpStream, answers: Answers, asked: Arc<Mutex<Vec<String>>>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
