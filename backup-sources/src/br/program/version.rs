@@ -4,6 +4,8 @@
 use semver::Version;
 use serde::Deserialize;
 
+use crate::br::version::parse;
+
 /// The oldest TiKV with BR.
 const FIRST: &str = "3.1.0-beta.2";
 
@@ -32,11 +34,6 @@ impl Store {
         let flash = |label: &Label| label.key == "engine" && label.value.starts_with("tiflash");
         (!self.state_name.eq_ignore_ascii_case("tombstone") && !self.labels.iter().any(flash)).then(|| parse(&self.version))?
     }
-}
-
-/// Reads a version as TiDB's programs write it: `v6.5.0`, `"6.5.0"`.
-pub(super) fn parse(text: &str) -> Option<Version> {
-    Version::parse(text.trim().trim_matches('"').trim().trim_start_matches('v')).ok()
 }
 
 /// The one in the output of `br --version`.
