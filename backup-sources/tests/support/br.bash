@@ -16,6 +16,7 @@ ON_TERM=graceful        # or `ignore`
 CHILD=                  # leaves a process in its group that ignores SIGTERM
 FLOOD=0                 # bytes printed, half of them in one line
 SUMMARY=new             # or `old`, `none`
+WITHOUT_META=           # writes no `backupmeta`, and says that all is well
 CODE=                   # ends with this exit code instead
 SAY=                    # prints this as it begins
 [ -e "$here/control" ] && . "$here/control"
@@ -100,7 +101,7 @@ backup() {
         { printf "$(sed 's/../\\x&/g' <<< "$iv")"; cipher -e "$iv" < "$scratch/backupmeta"; } > "$scratch/whole"
         mv -- "$scratch/whole" "$scratch/backupmeta"
     fi
-    cp -- "$scratch/backupmeta" "$target/backupmeta"
+    [ -n "$WITHOUT_META" ] || cp -- "$scratch/backupmeta" "$target/backupmeta"
     fields="[BackupTS=$ts] [total-kv=${#files[@]}] [total-kv-size=${size}B] [average-speed=${size}B/s] [Size=$size]"
 }
 
