@@ -8,24 +8,17 @@ use backup_core::Source;
 use backup_sources::etcd::{EtcdSource, Packaging};
 use backup_sources::script::{ScriptConfig, ScriptSource};
 use support::etcd::{Server, Setup, V3_6, fill, server};
+use support::memory::Memory;
 use support::{RecordingSink, context};
 
 const DATA: u64 = 96 << 20;
 const LIMIT: u64 = 16 << 20;
 
-/// The memory in use, or its peak since the last reset.
-fn memory(field: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
-
 async fn assert_bounded(source: &dyn Source) {
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    let before = memory("VmRSS");
+    let before = Memory::mark();
     let sink = RecordingSink::forgetful();
     source.capture(&context(), &sink).await.unwrap();
-    let more = memory("VmHWM").saturating_sub(before);
+    let more = before.peak();
     assert!(sink.written() >= DATA, "only {} bytes came", sink.written());
     assert!(more < LIMIT, "{source:?} took {more} bytes more");
 }

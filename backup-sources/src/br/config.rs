@@ -153,6 +153,26 @@ impl EncryptionMethod {
     }
 }
 
+impl Encryption {
+    /// The key itself.
+    ///
+    /// # Errors
+    /// `br.config` when it is not hexadecimal, or not as long as the method wants it.
+    pub(super) fn key_bytes(&self) -> Result<Vec<u8>> {
+        match hex::decode(self.key.expose()) {
+            Ok(key) if key.len() == self.method.key_len() => Ok(key),
+            _ => {
+                let what = format!(
+                    "the `key` of `encryption` has to be {} hexadecimal digits, for {}",
+                    self.method.key_len() * 2,
+                    self.method.as_str()
+                );
+                Err(Error::new(&codes::CONFIG, what))
+            }
+        }
+    }
+}
+
 impl BrConfig {
     /// A cluster with BR's own defaults for everything else.
     pub fn new(executor: ExecutorConfig) -> Self {
@@ -160,6 +180,7 @@ impl BrConfig {
     }
 
     pub(super) fn check(&self) -> Result<()> {
+        self.encryption.as_ref().map(Encryption::key_bytes).transpose()?;
         let wrong = |what: &'static str| Err(Error::new(&codes::CONFIG, what));
         match &self.executor {
             ExecutorConfig::Sql(sql) if sql.address.is_empty() => wrong("`address` of the TiDB server is empty"),

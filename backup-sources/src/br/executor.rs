@@ -4,11 +4,12 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use backup_core::store::ExternalLocation;
-use backup_core::{Error, JobContext, Result, async_trait};
+use backup_core::{JobContext, Result, async_trait};
 
+use super::Tso;
 use super::config::{BrConfig, Encryption, ExecutorConfig, Tuning};
+use super::program::ProgramExecutor;
 use super::sql::SqlExecutor;
-use super::{Tso, codes};
 
 /// One way to BR.
 ///
@@ -76,6 +77,6 @@ pub(super) struct Done {
 pub(super) fn of(config: &BrConfig) -> Result<Arc<dyn Executor>> {
     match &config.executor {
         ExecutorConfig::Sql(sql) => Ok(Arc::new(SqlExecutor::new(sql, config)?)),
-        ExecutorConfig::Br(_) => Err(Error::new(&codes::CONFIG, "not yet")),
+        ExecutorConfig::Br(program) => Ok(Arc::new(ProgramExecutor::new(program)?)),
     }
 }

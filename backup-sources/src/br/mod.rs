@@ -17,8 +17,15 @@ pub mod codes;
 mod config;
 mod executor;
 mod failure;
+mod inspect;
+pub mod meta;
+mod program;
+mod restore;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod tso;
+mod version;
 
 use std::sync::Arc;
 
@@ -93,10 +100,10 @@ impl Source for BrSource {
     }
 
     async fn restore(&self, cx: &JobContext, reader: &dyn BackupReader, target: &RestoreTarget) -> Result<RestoreReport> {
-        capture::restore(self, cx, reader, target).await
+        restore::restore(self, cx, reader, target).await
     }
 
     async fn inspect(&self, cx: &JobContext, reader: &dyn BackupReader) -> Result<Inspection> {
-        capture::inspect(self, cx, reader).await
+        inspect::inspect(self, cx, reader).await
     }
 }

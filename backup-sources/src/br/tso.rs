@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 const LOGICAL: u32 = 18;
 
 /// A timestamp of PD: milliseconds since 1970 in the upper 46 bits, a counter in the lower 18. The position of a backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tso(pub u64);
 
 impl Tso {

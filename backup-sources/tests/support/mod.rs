@@ -10,6 +10,7 @@
 
 #[cfg(feature = "etcd")]
 pub mod etcd;
+pub mod memory;
 #[cfg(feature = "script")]
 pub mod postgres;
 #[cfg(feature = "script")]

@@ -35,7 +35,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub use behaviour::{Behaviour, Columns, Outcome};
-pub use files::backup_files;
+pub use files::{CLUSTER_ID, backup_files};
 pub use sql::{Order, Url};
 pub use task::Task;
 

@@ -3,6 +3,9 @@
 
 use backup_core::Digest;
 
+/// The id of the cluster, as the metadata tells it.
+pub const CLUSTER_ID: u64 = 7_051_234_567_890_123_456;
+
 /// Name and content.
 pub type File = (String, Vec<u8>);
 
@@ -11,7 +14,7 @@ pub fn backup_files(count: usize, since: u64, backup_ts: u64) -> Vec<File> {
     let lock = b"DO NOT DELETE\nThis file exists to remind other backup jobs won't use this path".to_vec();
     let mut files = vec![("backup.lock".to_owned(), lock)];
     let mut meta = Message::default();
-    meta.number(1, 7_051_234_567_890_123_456).bytes(2, b"\"7.5.0\"\n");
+    meta.number(1, CLUSTER_ID).bytes(2, b"\"7.5.0\"\n");
     for number in 0..count {
         let cf = if number % 2 == 0 { "write" } else { "default" };
         let name = format!("store1/{}-2-5f1a-{}-{cf}.sst", 40 + number, backup_ts >> 18);

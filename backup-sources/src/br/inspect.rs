@@ -1,0 +1,109 @@
+//! What only BR's metadata can tell about a stored backup.
+
+use std::collections::HashMap;
+
+use backup_core::{ArtifactName, BackupReader, Digest, ErrorKind, Inspection, JobContext, Position, Result};
+
+use super::BrSource;
+use super::meta::{self, BackupMeta, Listed, Published};
+
+/// So many files are named among the faults; the others are counted.
+const NAMED: usize = 20;
+
+pub(super) async fn inspect(source: &BrSource, cx: &JobContext, reader: &dyn BackupReader) -> Result<Inspection> {
+    let stock = match Stock::take(source, cx, reader).await {
+        Ok(stock) => stock,
+        Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Inspection::default().fault(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    let Stock { meta, faults, compared } = stock;
+    let mut inspection = Inspection::default().check(format!(
+        "`{}` names {} data files of {} bytes and {} files of metadata; {compared}",
+        meta::BACKUP_META,
+        meta.files,
+        meta.file_bytes,
+        meta.meta_files
+    ));
+    inspection.faults = faults;
+    inspection.faults.extend(contradictions(&meta, reader));
+    Ok(match (meta.fault_of_sums(), meta.schema_sums == meta.file_sums) {
+        (Some(fault), _) => inspection.fault(fault),
+        (None, true) => {
+            inspection.check(format!("the checksums of all tables together are those of the files: {}", meta.file_sums))
+        }
+        (None, false) => inspection.check(format!(
+            "{} of {} tables carry no checksum, so sums were not compared in full",
+            meta.schemas_without_sums, meta.schemas
+        )),
+    })
+}
+
+/// The metadata beside what the backup holds.
+pub(super) struct Stock {
+    pub(super) meta: BackupMeta,
+    /// Files that the metadata names and the backup does not hold so.
+    pub(super) faults: Vec<String>,
+    compared: &'static str,
+}
+
+impl Stock {
+    /// # Errors
+    /// As [`meta::read`].
+    pub(super) async fn take(source: &BrSource, cx: &JobContext, reader: &dyn BackupReader) -> Result<Self> {
+        let manifest = reader.manifest();
+        // Above a thousand artifacts the manifest lists none, and a reader tells names alone. The engine took size and digest from this
+        // very metadata then, and checks the bytes against them.
+        let compared = match manifest.inventory.is_some() {
+            true => "each is in the inventory of the backup",
+            false => "each is in the manifest with its size and SHA-256",
+        };
+        let held: HashMap<ArtifactName, Option<(u64, Digest)>> = match manifest.inventory.is_some() {
+            true => reader.artifacts().into_iter().map(|name| (name, None)).collect(),
+            false => manifest.artifacts.iter().map(|one| (one.name.clone(), Some((one.size, one.sha256)))).collect(),
+        };
+        let (mut faults, mut more) = (Vec::new(), 0_u64);
+        let mut visit = |file: Listed| {
+            match fault(&file, held.get(&file.name)) {
+                Some(fault) if faults.len() < NAMED => faults.push(fault),
+                Some(_) => more += 1,
+                None => {}
+            }
+            Ok(())
+        };
+        let meta = meta::walk(cx, &Published(reader), source.config.encryption.as_ref(), &mut visit).await?;
+        if more > 0 {
+            faults.push(format!("and {more} more files"));
+        }
+        Ok(Self { meta, faults, compared })
+    }
+}
+
+fn fault(file: &Listed, held: Option<&Option<(u64, Digest)>>) -> Option<String> {
+    let name = &file.name;
+    match (held, file.size) {
+        (None, _) => Some(format!("`{name}` is named by the metadata, and the backup does not hold it")),
+        (Some(Some((held, _))), Some(size)) if *held != size => {
+            Some(format!("`{name}` has {held} bytes in the manifest, and {size} by the metadata"))
+        }
+        (Some(Some((_, held))), _) if *held != file.sha256 => {
+            Some(format!("`{name}` has the SHA-256 {held} in the manifest, and {} by the metadata", file.sha256))
+        }
+        _ => None,
+    }
+}
+
+/// Where the manifest says something else than the metadata.
+fn contradictions(meta: &BackupMeta, reader: &dyn BackupReader) -> Vec<String> {
+    let source = &reader.manifest().source;
+    let mut faults = Vec::new();
+    let id = meta.cluster_id.to_string();
+    if let Some(identity) = source.identity.as_ref().filter(|identity| **identity != id && meta.cluster_id != 0) {
+        faults.push(format!("the manifest calls it a backup of cluster {identity}, and the metadata one of {id}"));
+    }
+    if let Some(revision) = &source.revision
+        && revision.position != Position::Number(meta.end_version.0)
+    {
+        faults.push(format!("the manifest gives it the position {}, and the metadata {}", revision.position, meta.end_version));
+    }
+    faults
+}
