@@ -58,13 +58,17 @@ impl Inner {
             }
         };
         // Left by a process that is gone, and not by this one, which takes them up when it starts.
-        let left = self.records.open(Some(cluster)).await.map_err(|error| UNRECOGNIZED.caused(&error))?;
-        if !left.is_empty() {
+        if self.has_left(cluster).await.map_err(|error| UNRECOGNIZED.caused(&error))? {
             let this = Arc::clone(self);
             let cluster = cluster.to_owned();
             self.running.spawn(async move { this.take_up(&cluster, lock).await });
             return Err(busy("what another process left is being ended"));
         }
         Ok(lock)
+    }
+
+    /// Whether something is shown as running on a cluster that nobody has locked.
+    async fn has_left(&self, cluster: &str) -> Result<bool> {
+        Ok(!self.records.open(Some(cluster)).await?.is_empty() || !self.open_workflows(Some(cluster)).await?.is_empty())
     }
 }

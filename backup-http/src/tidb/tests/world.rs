@@ -69,6 +69,24 @@ impl Drop for Leaving<'_> {
 }
 
 impl Hand {
+    fn new(store: &SimStore, tso: u64) -> Arc<Self> {
+        Arc::new(Self {
+            store: store.clone(),
+            gate: Semaphore::new(0),
+            running: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+            captured: Mutex::default(),
+            restored: Mutex::default(),
+            ended: Mutex::default(),
+            unreachable: AtomicBool::new(false),
+            safe_point: Mutex::new(None),
+            collected: AtomicBool::new(false),
+            fails: AtomicBool::new(false),
+            unfit: AtomicBool::new(false),
+            tso: AtomicU64::new(tso),
+        })
+    }
+
     async fn pass(&self, cx: &JobContext) -> Result<()> {
         let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
@@ -248,21 +266,7 @@ impl World {
         seed: u64,
     ) -> Self {
         store.set_external_location(URL);
-        let hand = Arc::new(Hand {
-            store: store.clone(),
-            gate: Semaphore::new(0),
-            running: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
-            captured: Mutex::default(),
-            restored: Mutex::default(),
-            ended: Mutex::default(),
-            unreachable: AtomicBool::new(false),
-            safe_point: Mutex::new(None),
-            collected: AtomicBool::new(false),
-            fails: AtomicBool::new(false),
-            unfit: AtomicBool::new(false),
-            tso: AtomicU64::new(432_834_567_783_317_505 + seed * 1000),
-        });
+        let hand = Hand::new(&store, 432_834_567_783_317_505 + seed * 1000);
         Self::beside(state, store, clock, clusters, zone, limits, seed, hand).await
     }
 
@@ -303,21 +307,7 @@ impl World {
     pub(super) async fn restart_on(&self, state: MemoryState, prepare: impl FnOnce(&Hand)) -> Self {
         let store = self.store.restart();
         store.set_external_location(URL);
-        let hand = Arc::new(Hand {
-            store: store.clone(),
-            gate: Semaphore::new(0),
-            running: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
-            captured: Mutex::default(),
-            restored: Mutex::default(),
-            ended: Mutex::default(),
-            unreachable: AtomicBool::new(false),
-            safe_point: Mutex::new(None),
-            collected: AtomicBool::new(false),
-            fails: AtomicBool::new(false),
-            unfit: AtomicBool::new(false),
-            tso: AtomicU64::new(self.hand.tso.load(Ordering::SeqCst) + 1000),
-        });
+        let hand = Hand::new(&store, self.hand.tso.load(Ordering::SeqCst) + 1000);
         prepare(&hand);
         let (clusters, seed) = (self.clusters.clone(), self.seed + 1);
         Self::beside(state, store, self.clock.clone(), clusters, self.zone, self.limits, seed, hand).await
