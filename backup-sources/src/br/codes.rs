@@ -23,4 +23,6 @@ backup_core::error_codes! {
         "The backup does not suit the version of the cluster.", "Restore it into a cluster of a version that the message names.";
     CONFIG = "br.config", InvalidInput, Never,
         "The configuration of the source cannot be used.", "Correct what the message names.";
+    NOTE = "br.note", Unavailable, Later,
+        "The note of a running `br` could not be written, read or removed.", "Check the directory of the notes: space, owner and mode.";
 }

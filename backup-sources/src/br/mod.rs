@@ -18,9 +18,12 @@ mod capture;
 pub mod codes;
 mod config;
 mod executor;
+mod failure;
 mod inspect;
 pub mod meta;
+mod program;
 mod restore;
+mod sql;
 #[cfg(test)]
 mod tests;
 mod tso;

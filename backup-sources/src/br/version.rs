@@ -84,7 +84,7 @@ fn flag(text: &str) -> Option<bool> {
 }
 
 /// Reads `6.5.0`, `v6.5.0`, `"v6.5.0-alpha"`, and what a TiDB server calls itself: `8.0.11-TiDB-v7.5.0`.
-fn parse(text: &str) -> Option<Version> {
+pub(super) fn parse(text: &str) -> Option<Version> {
     let text = text.trim().trim_matches('"');
     let text = text.rsplit_once("-TiDB-").map_or(text, |(_, version)| version);
     Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()

@@ -10,7 +10,9 @@
 //! Linux alone has.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
+#[cfg(feature = "script")]
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -38,6 +40,7 @@ const GUARDED: &str = r#"
 pub(super) struct Gate {
     feed: bool,
     /// Kept as long as the program: what is written into a pipe that nobody has open is lost.
+    #[cfg_attr(not(feature = "script"), allow(dead_code, reason = "`br` is not fed"))]
     guard: Option<Guard>,
 }
 
@@ -52,6 +55,7 @@ impl Gate {
     }
 
     /// Tells the guard that the input was good to its end.
+    #[cfg(feature = "script")]
     pub(super) fn vouch(&mut self) -> io::Result<()> {
         self.guard.as_mut().map_or(Ok(()), |guard| guard.pipe.write_all(b"good\n"))
     }
@@ -61,6 +65,7 @@ impl Gate {
 #[derive(Debug)]
 struct Guard {
     path: PathBuf,
+    #[cfg_attr(not(feature = "script"), allow(dead_code, reason = "`br` is not fed"))]
     pipe: File,
 }
 
@@ -131,6 +136,7 @@ mod tests {
 
     use backup_core::event::TracingObserver;
     use backup_core::{Environment, JobContext};
+    #[cfg(feature = "script")]
     use tokio::io::AsyncWriteExt;
 
     use crate::process::{End, Group, Launch, Log, LogLimits, Logs, Secrets};
@@ -180,6 +186,7 @@ mod tests {
         assert_eq!(foreign, Vec::<&str>::new());
     }
 
+    #[cfg(feature = "script")]
     #[tokio::test]
     async fn a_program_that_is_fed_gets_every_byte_after_the_gate() {
         let (mut group, logs) = start(&cx(), &["cat"], true);

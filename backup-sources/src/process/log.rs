@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+#[cfg(feature = "br")]
+use super::lines::{Lines, Listener};
 use super::spool::Spool;
 #[cfg(feature = "script")]
 use super::spool::Spooled;
@@ -56,6 +58,8 @@ pub(crate) struct Log {
     kept: Arc<Mutex<Kept>>,
     secrets: Secrets,
     limits: LogLimits,
+    #[cfg(feature = "br")]
+    listener: Option<Listener>,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +73,20 @@ struct Kept {
 impl Log {
     /// An empty log into which `secrets` never get.
     pub(crate) fn new(secrets: Secrets, limits: LogLimits) -> Self {
-        Self { kept: Arc::default(), secrets, limits }
+        Self {
+            kept: Arc::default(),
+            secrets,
+            limits,
+            #[cfg(feature = "br")]
+            listener: None,
+        }
+    }
+
+    /// Hands every line to `listener`, too: without secrets, and cut as those that are kept.
+    #[cfg(feature = "br")]
+    pub(crate) fn heard(mut self, listener: Listener) -> Self {
+        self.listener = Some(listener);
+        self
     }
 
     /// Keeps what comes in files `<base>.<offset>`, too.
@@ -93,13 +110,22 @@ impl Log {
     pub(crate) async fn fill(self, mut from: impl AsyncRead + Unpin) {
         let mut strainer = Strainer::new(self.secrets.clone(), self.limits.line);
         let (mut buffer, mut clean) = (vec![0; READ], Vec::new());
+        #[cfg(feature = "br")]
+        let mut lines = self.listener.clone().map(|listener| Lines::new(listener, self.limits.line));
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
             strainer.push(buffer.get(..count).unwrap_or_default(), &mut clean);
             self.keep(&clean);
+            #[cfg(feature = "br")]
+            lines.iter_mut().for_each(|lines| lines.push(&clean));
             clean.clear();
         }
         strainer.end(&mut clean);
         self.keep(&clean);
+        #[cfg(feature = "br")]
+        if let Some(mut lines) = lines {
+            lines.push(&clean);
+            lines.end();
+        }
     }
 
     fn keep(&self, data: &[u8]) {

@@ -3,7 +3,10 @@
 use rustix::process::Pid;
 
 /// What `/proc/<pid>/stat` says.
-#[cfg_attr(not(feature = "script"), allow(dead_code, reason = "identities of groups are kept for scripts alone"))]
+#[cfg_attr(
+    not(any(feature = "br", feature = "script")),
+    allow(dead_code, reason = "identities of groups are not kept for etcdutl")
+)]
 pub(super) struct Stat {
     /// It ended, and nobody has reaped it yet.
     pub(super) zombie: bool,

@@ -1,9 +1,11 @@
 //! A child process with its whole process group: started, watched, stopped, reaped.
 
-#[cfg(feature = "script")]
+#[cfg(any(feature = "br", feature = "script"))]
 mod gate;
-#[cfg(feature = "script")]
+#[cfg(any(feature = "br", feature = "script"))]
 mod group_id;
+#[cfg(feature = "br")]
+mod lines;
 mod log;
 mod members;
 mod spool;
@@ -23,8 +25,10 @@ use tokio::process::{Child, Command};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 
-#[cfg(feature = "script")]
+#[cfg(any(feature = "br", feature = "script"))]
 pub(crate) use group_id::GroupId;
+#[cfg(feature = "br")]
+pub(crate) use lines::Listener;
 pub(crate) use log::Log;
 pub use log::LogLimits;
 pub(crate) use strainer::Secrets;
@@ -137,7 +141,7 @@ pub(crate) struct Group {
     exited: Option<JoinHandle<End>>,
     end: Option<End>,
     reaped: bool,
-    #[cfg(feature = "script")]
+    #[cfg(any(feature = "br", feature = "script"))]
     gate: Option<gate::Gate>,
     logs: Logs,
     readers: Vec<JoinHandle<()>>,
@@ -154,9 +158,9 @@ impl Group {
         let pipe = |wanted: bool| if wanted { Stdio::piped() } else { Stdio::null() };
         let mut command = Command::new(program);
         command.args(launch.argv.get(1..).unwrap_or_default());
-        #[cfg(feature = "script")]
+        #[cfg(any(feature = "br", feature = "script"))]
         let mut gate = None;
-        #[cfg(feature = "script")]
+        #[cfg(any(feature = "br", feature = "script"))]
         if launch.gated {
             (command, gate) = gate::in_front_of(launch).map(|(command, gate)| (command, Some(gate))).map_err(not_started)?;
         }
@@ -189,7 +193,7 @@ impl Group {
         }
         Ok(Self {
             program: program.clone(),
-            #[cfg(feature = "script")]
+            #[cfg(any(feature = "br", feature = "script"))]
             gate,
             child,
             leader,
@@ -204,7 +208,7 @@ impl Group {
     }
 
     /// Lets a gated program begin.
-    #[cfg(feature = "script")]
+    #[cfg(any(feature = "br", feature = "script"))]
     pub(crate) async fn release(&mut self) {
         if let Some(gate) = &self.gate {
             self.child.stdin = gate.open(self.child.stdin.take()).await;
@@ -219,7 +223,7 @@ impl Group {
     }
 
     /// Who the group is, for somebody who comes after this process.
-    #[cfg(feature = "script")]
+    #[cfg(any(feature = "br", feature = "script"))]
     pub(crate) fn id(&self) -> io::Result<GroupId> {
         GroupId::of(self.leader)
     }
