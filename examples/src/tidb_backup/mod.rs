@@ -15,7 +15,7 @@ use backup_core::{BackupRequest, Result, SetName};
 use backup_http::tidb::{self, Cluster, TidbBackup};
 use futures::FutureExt;
 
-pub use config::Config;
+pub use config::{ClusterConfig, Config};
 
 use crate::server::{self, Dialect, Plan};
 
