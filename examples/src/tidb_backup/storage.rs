@@ -10,7 +10,7 @@ use backup_stores::StoreConfig;
 use backup_stores::fs::FsConfig;
 use backup_stores::s3::S3Config;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, Visitor};
+use serde::de::{Deserializer, Visitor};
 
 /// Where the backups lie and how fast they are made.
 #[derive(Debug, Clone, Deserialize)]
@@ -159,13 +159,18 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::
         }
 
         fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
-            u64::try_from(number).map_err(|_| E::custom("a number below zero")).and_then(|number| self.visit_u64(number))
+            u64::try_from(number)
+                .map_err(|_| E::custom("a rate limit or a concurrency below zero"))
+                .and_then(|number| self.visit_u64(number))
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
             match text.trim() {
                 "" => Ok(None),
-                text => text.parse().map_err(|_| E::custom("no number")).and_then(|number| self.visit_u64(number)),
+                text => text
+                    .parse()
+                    .map_err(|_| E::custom("a rate limit or a concurrency that is no number"))
+                    .and_then(|number| self.visit_u64(number)),
             }
         }
 
@@ -173,7 +178,7 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::
             Ok(None)
         }
     }
-    deserializer.deserialize_any(Number).map_err(|error| D::Error::custom(error))
+    deserializer.deserialize_any(Number)
 }
 
 fn refused(what: impl Into<String>) -> Error {
