@@ -133,8 +133,7 @@ async fn a_service_that_asks_who_calls_is_told() {
     let authorities = files.write(&ours.pem());
     let client = |identity| {
         let options = HttpOptions::default().ca_file(authorities.clone()).identity_files(identity);
-        let mut limits = CallLimits::default();
-        limits.attempts = 1;
+        let limits = CallLimits { attempts: 1, ..CallLimits::default() };
         Http::new(Calls::new("pd", limits), &options)
     };
     let (certificate, key) = identity(&callers);
