@@ -93,6 +93,12 @@ fn catalogues() -> Vec<Catalogue> {
             codes: backup_sources::etcd::codes::ALL,
         },
         Catalogue {
+            title: "Source `br`",
+            module: "backup_sources::br::codes",
+            about: "What TiDB and BR say, and what lies there after them.",
+            codes: backup_sources::br::codes::ALL,
+        },
+        Catalogue {
             title: "HTTP",
             module: "backup_http::codes",
             about: "What every server has in common.",
