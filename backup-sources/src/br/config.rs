@@ -42,7 +42,7 @@ pub enum ExecutorConfig {
 pub struct SqlConfig {
     /// `host:port`.
     pub address: String,
-    /// A user with BACKUP_ADMIN and RESTORE_ADMIN.
+    /// A user with BACKUP_ADMIN and RESTORE_ADMIN (SUPER before 5.0), and SELECT on `mysql.tidb`.
     pub user: String,
     /// Its password.
     #[serde(default)]
@@ -56,6 +56,17 @@ pub struct SqlConfig {
     /// How often progress is asked for, default 5 s.
     #[serde(default = "five_seconds", deserialize_with = "duration::deserialize")]
     pub poll: Duration,
+    /// How long a task may take to end after it was told to, default 60 s; TiDB itself looks every 3 s.
+    #[serde(default = "one_minute", deserialize_with = "duration::deserialize")]
+    pub grace: Duration,
+}
+
+impl SqlConfig {
+    /// A server, with the defaults for everything else.
+    pub fn new(address: impl Into<String>, user: impl Into<String>, password: Secret) -> Self {
+        let (address, user) = (address.into(), user.into());
+        Self { address, user, password, ca_file: None, timeout: ten_seconds(), poll: five_seconds(), grace: one_minute() }
+    }
 }
 
 /// The program `br`.
@@ -181,6 +192,10 @@ impl BrConfig {
 
 fn br() -> PathBuf {
     PathBuf::from("br")
+}
+
+fn one_minute() -> Duration {
+    Duration::from_secs(60)
 }
 
 fn five_seconds() -> Duration {

@@ -4,11 +4,12 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use backup_core::store::ExternalLocation;
-use backup_core::{Error, JobContext, Result, async_trait};
+use backup_core::{JobContext, Result, async_trait};
 
+use super::Tso;
 use super::config::{BrConfig, Encryption, ExecutorConfig, Tuning};
 use super::program::ProgramExecutor;
-use super::{Tso, codes};
+use super::sql::SqlExecutor;
 
 /// One way to BR.
 ///
@@ -75,7 +76,7 @@ pub(super) struct Done {
 
 pub(super) fn of(config: &BrConfig) -> Result<Arc<dyn Executor>> {
     match &config.executor {
-        ExecutorConfig::Sql(_) => Err(Error::new(&codes::CONFIG, "not yet")),
+        ExecutorConfig::Sql(sql) => Ok(Arc::new(SqlExecutor::new(sql, config)?)),
         ExecutorConfig::Br(program) => Ok(Arc::new(ProgramExecutor::new(program)?)),
     }
 }

@@ -19,8 +19,10 @@ mod executor;
 mod failure;
 mod inspect;
 pub mod meta;
+mod percent;
 mod program;
 mod restore;
+mod sql;
 #[cfg(test)]
 mod tests;
 mod tso;

@@ -28,6 +28,16 @@ impl Secrets {
         texts.dedup();
         Self(Arc::new(texts.into_iter().map(Secret::from).collect()))
     }
+
+    /// A whole text without them.
+    #[cfg(feature = "br")]
+    pub(crate) fn struck_from(&self, text: &str) -> String {
+        let mut strainer = Strainer::new(self.clone(), usize::MAX / 2);
+        let mut out = Vec::with_capacity(text.len());
+        strainer.push(text.as_bytes(), &mut out);
+        strainer.end(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
 }
 
 /// Cleans one stream. What comes out of it never held a whole secret, wherever the reads happened to be cut.

@@ -38,7 +38,7 @@ async fn what_br_left_is_published_whole_and_verified() {
         assert_eq!((&integrity["files"], &integrity["encryption"]), (&3.into(), &method.into()));
         assert_eq!(integrity["file-sums"], integrity["schema-sums"]);
 
-        let order = &standin.ordered.lock().unwrap()[0];
+        let order = standin.ordered.lock().unwrap()[0].clone();
         assert_eq!(order.location.url, format!("sim://place/{}", backup.manifest().prefix));
         assert_eq!((order.since, order.encryption.is_some()), (None, method != "plaintext"));
         assert_eq!(world.findings(&source, &id).await, Vec::<String>::new());
