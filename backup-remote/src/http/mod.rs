@@ -33,7 +33,7 @@ impl Http {
     /// A client that makes `calls`.
     ///
     /// # Errors
-    /// `remote.config` when the file of authorities cannot be used.
+    /// `remote.config` when a file of certificates cannot be used.
     pub fn new(calls: Calls, options: &HttpOptions) -> Result<Self> {
         Ok(Self { client: options.client(calls.limits())?, calls })
     }
