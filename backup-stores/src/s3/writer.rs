@@ -18,6 +18,7 @@ use super::parts::PartPlan;
 use super::put::put;
 use super::settle::{read_back, settle, whole};
 use super::wire::checksum_value;
+use crate::latch::used_after_error;
 
 /// How long giving an upload up may take.
 const CLEANUP: Duration = Duration::from_secs(30);
@@ -242,11 +243,6 @@ impl S3Writer {
         };
         Error::new(&codes::S3_TOO_BIG, text)
     }
-}
-
-fn used_after_error(key: &ObjectKey) -> Error {
-    let text = format!("the writer of `{key}` failed before, or a call to it was dropped; abort it and write again");
-    Error::new(&core_codes::STORE_WRITER_FAILED, text)
 }
 
 #[async_trait]

@@ -17,6 +17,7 @@ use super::digest::md5;
 use super::manifest::Line;
 use super::place::Upload;
 use super::record::Record;
+use crate::latch::used_after_error;
 
 const MIB: u64 = 1 << 20;
 /// Bytes of a segment.
@@ -194,11 +195,6 @@ impl SwiftWriter {
         }
         self.account.remove(&cx, &self.account.places.record(&upload)).await.map(drop)
     }
-}
-
-fn used_after_error(key: &ObjectKey) -> Error {
-    let text = format!("the writer of `{key}` failed before, or a call to it was dropped; abort it and write again");
-    Error::new(&core_codes::STORE_WRITER_FAILED, text)
 }
 
 #[async_trait]
