@@ -19,6 +19,9 @@ use crate::{Call, Repeat};
 
 const MIB: usize = 1 << 20;
 
+/// Makes the pieces of a body.
+type Made = fn() -> Vec<Result<Bytes>>;
+
 /// A body that gives these pieces each time it is opened, and how often that was.
 fn body(size: usize, pieces: impl Fn() -> Vec<Result<Bytes>> + Send + Sync + 'static) -> (Streamed, Arc<AtomicUsize>) {
     let opened = Arc::new(AtomicUsize::new(0));
@@ -68,8 +71,7 @@ async fn a_body_whose_source_fails_is_never_a_whole_request() {
     };
     let short = || pieces(&pattern(MIB - 1));
     let long = || pieces(&pattern(MIB + 1));
-    let cases: [(fn() -> Vec<Result<Bytes>>, &str); 3] =
-        [(failing, "source.failed"), (short, "remote.config"), (long, "remote.config")];
+    let cases: [(Made, &str); 3] = [(failing, "source.failed"), (short, "remote.config"), (long, "remote.config")];
     for (pieces, code) in cases {
         let site = Site::new().await;
         let (body, opened) = body(MIB, pieces);
