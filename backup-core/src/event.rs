@@ -44,6 +44,13 @@ impl fmt::Display for Phase {
 pub enum Event {
     /// A phase began.
     Phase(Phase),
+    /// What another program that the source drives is doing, in that program's words, and how much of that step is done.
+    Step {
+        /// The name of the step.
+        name: String,
+        /// Percent of this step, when the program says so.
+        percent: Option<u8>,
+    },
     /// Something that does not stop the job, but that somebody should read.
     Warning(String),
 }
@@ -62,6 +69,7 @@ impl Observer for TracingObserver {
     fn event(&self, cx: &JobContext, event: &Event) {
         match event {
             Event::Phase(phase) => tracing::debug!(job = %cx.job(), %phase, "phase"),
+            Event::Step { name, percent } => tracing::debug!(job = %cx.job(), step = name, percent, "step"),
             Event::Warning(text) => tracing::warn!(job = %cx.job(), "{text}"),
         }
     }

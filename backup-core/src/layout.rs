@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
-use crate::name::{BackupId, SetName};
+use crate::name::{BackupId, DirectoryName, SetName};
 use crate::naming::own_prefix;
 
 /// Nothing else lives under this prefix, and no artifact does.
@@ -116,7 +116,8 @@ pub(crate) fn check_artifact_key(own: &KeyPrefix, key: &ObjectKey) -> Result<()>
         return refused(format!("lies under the reserved {RESERVED}"));
     }
     let folders = key.as_str().rsplit_once('/').map_or("", |(folders, _)| folders);
-    if key.strip_prefix(own).is_none() && folders.split('/').any(|folder| BackupId::new(folder).is_ok()) {
+    let of_a_backup = |folder: &str| BackupId::new(folder).is_ok() || DirectoryName::new(folder).is_ok();
+    if key.strip_prefix(own).is_none() && folders.split('/').any(of_a_backup) {
         return refused("lies under another backup's own prefix".into());
     }
     Ok(())
@@ -133,11 +134,11 @@ pub(crate) fn check_claims<'a>(
     keys: impl IntoIterator<Item = &'a ObjectKey>,
 ) -> Result<()> {
     let corrupt = |why: String| Error::new(&codes::RECORD_CORRUPT, format!("a record of backup {id} of {set}: {why}"));
-    let own = own_prefix(set, id)?;
-    if *prefix != own {
+    let directory = prefix.as_str().strip_prefix(set.as_str()).and_then(|rest| rest.strip_prefix('/')?.strip_suffix('/'));
+    if *prefix != own_prefix(set, id)? && directory.is_none_or(|directory| DirectoryName::new(directory).is_err()) {
         return Err(corrupt(format!("it claims the prefix `{prefix}`")));
     }
-    keys.into_iter().try_for_each(|key| check_artifact_key(&own, key)).map_err(|error| corrupt(error.message().to_owned()))
+    keys.into_iter().try_for_each(|key| check_artifact_key(prefix, key)).map_err(|error| corrupt(error.message().to_owned()))
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub use environment::{Clock, Environment, Random};
 pub use error::{Effect, Error, ErrorKind, Result, ResultExt, Retry};
 pub use key::{KeyPrefix, ObjectKey};
 pub use manifest::{Compression, Manifest};
-pub use name::{ArtifactName, BackupId, JobId, SetName};
+pub use name::{ArtifactName, BackupId, DirectoryName, JobId, SetName};
 pub use repository::{BackupOutcome, BackupRequest, Repository};
 pub use revision::{Certainty, Position, Revision};
 pub use secret::Secret;

@@ -23,7 +23,7 @@ pub const MAX_BLOCK_SIZE: u64 = 32 << 20;
 pub const MAX_INLINE_ARTIFACTS: usize = 1000;
 
 /// Features that this version understands when a manifest requires them.
-const KNOWN_FEATURES: &[&str] = &["inventory", "zstd"];
+const KNOWN_FEATURES: &[&str] = &["inventory", "whole-digests", "zstd"];
 
 /// One published backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -135,7 +135,7 @@ pub struct Stored {
     pub size: u64,
     /// Their SHA-256.
     pub sha256: Digest,
-    /// Bytes of a block.
+    /// Bytes of a block. 0 where another program wrote the object and its own metadata has a digest of the whole alone.
     pub block_size: u64,
     /// The SHA-256 of each block, the last one being shorter.
     pub blocks: Vec<Digest>,
@@ -162,9 +162,21 @@ impl StoredHasher {
 }
 
 impl Stored {
+    /// An object of which only the digest of the whole is known.
+    pub(crate) fn whole(size: u64, sha256: Digest) -> Self {
+        Self { size, sha256, block_size: 0, blocks: Vec::new() }
+    }
+
+    /// True when only the digest of the whole is known: then it is read from its start to its end, and what was read is good when the end
+    /// was reached, not before.
+    pub fn is_whole(&self) -> bool {
+        self.block_size == 0
+    }
+
     /// True when the number of blocks suits the size, and a block fits into memory.
     pub fn is_consistent(&self) -> bool {
-        (1..=MAX_BLOCK_SIZE).contains(&self.block_size) && self.blocks.len() as u64 == self.size.div_ceil(self.block_size)
+        (self.is_whole() && self.blocks.is_empty())
+            || (1..=MAX_BLOCK_SIZE).contains(&self.block_size) && self.blocks.len() as u64 == self.size.div_ceil(self.block_size)
     }
 }
 

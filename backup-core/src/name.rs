@@ -12,8 +12,8 @@ use crate::key::{check_segments, text_type};
 
 /// The identity of the thing that is backed up: `etcd/prod`.
 ///
-/// Slash-separated segments of letters, digits, `_`, `-` and `.`; no segment starts with a dot or with a backup id (its keys would lie
-/// among those of that backup); at most 200 bytes.
+/// Slash-separated segments of letters, digits, `_`, `-` and `.`; no segment starts with a dot, or as the id or the
+/// [`DirectoryName`] of a backup does (its keys would lie among those of that backup); at most 200 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SetName(String);
@@ -36,15 +36,60 @@ impl SetName {
             ));
         }
         let starts_with_id = |segment: &str| segment.get(..ID_LEN).is_some_and(|head| BackupId::new(head).is_ok());
-        if name.split('/').any(starts_with_id) {
+        if name.split('/').any(|segment| starts_with_id(segment) || DirectoryName::starts(segment)) {
             return Err(Error::new(
                 &codes::INPUT_INVALID,
                 format!(
-                    "backup set name {name:?} has a segment that starts with a backup id: its keys would lie among that backup's"
+                    "backup set name {name:?} has a segment that starts as a backup's id or directory does: its keys would lie among that backup's"
                 ),
             ));
         }
         Ok(Self(name))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How the time at the start of a [`DirectoryName`] is written.
+const DIRECTORY_TIME: &str = "%Y-%m-%d-%H-%M-%S";
+const DIRECTORY_TIME_LEN: usize = 19;
+
+/// The directory of a backup whose place is part of a contract: `2022-04-28-16-00-41-full`, a time and whatever the contract puts
+/// behind it. Letters, digits, `_`, `-` and `.`; at most 100 bytes.
+///
+/// The time at its start keeps it apart from whatever else lies under a set: no segment of a [`SetName`] starts with one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DirectoryName(String);
+
+impl DirectoryName {
+    /// Checks and wraps a directory's name.
+    ///
+    /// # Errors
+    /// `input.invalid`, with the rule that was broken.
+    pub fn new(name: impl Into<String>) -> Result<Self> {
+        let name = name.into();
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if name.len() > 100 || !name.chars().all(legal) || !Self::starts(&name) {
+            return Err(Error::new(
+                &codes::INPUT_INVALID,
+                format!(
+                    "{:?} is no directory of a backup; one reads like 2022-04-28-16-00-41-full",
+                    name.chars().take(60).collect::<String>()
+                ),
+            ));
+        }
+        Ok(Self(name))
+    }
+
+    /// True when `segment` starts as such a name does.
+    fn starts(segment: &str) -> bool {
+        let time = segment.get(..DIRECTORY_TIME_LEN);
+        time.and_then(|time| Some((time, NaiveDateTime::parse_from_str(time, DIRECTORY_TIME).ok()?)))
+            .is_some_and(|(text, time)| time.format(DIRECTORY_TIME).to_string() == text)
     }
 
     /// The name as text.
@@ -177,6 +222,7 @@ impl JobId {
 text_type!(SetName);
 text_type!(ArtifactName);
 text_type!(BackupId);
+text_type!(DirectoryName);
 text_type!(JobId);
 
 #[cfg(test)]
@@ -209,6 +255,13 @@ mod tests {
         }
         assert!(SetName::new("etcd/.hidden").is_err());
         assert!(SetName::new("a b").is_err());
+        for bad in
+            ["2022-04-28", "2022-13-28-16-00-41-full", "x2022-04-28-16-00-41", "2022-04-28-16-00-41/full", "+022-04-28-16-00-41"]
+        {
+            assert!(DirectoryName::new(bad).is_err(), "{bad}");
+        }
+        assert!(DirectoryName::new("2022-04-28-16-00-41-full").is_ok());
+        assert!(SetName::new("tidb/2022-04-28-16-00-41-full").is_err());
         assert!(JobId::new("ABC").is_err());
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::error::Result;
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::manifest::Compression;
-use crate::name::{ArtifactName, BackupId, SetName};
+use crate::name::{ArtifactName, BackupId, DirectoryName, SetName};
 use crate::revision::Revision;
 use crate::source::Probe;
 use crate::store::ObjectMeta;
@@ -20,6 +20,8 @@ pub struct NameRequest<'a> {
     pub set: &'a SetName,
     /// The backup.
     pub id: &'a BackupId,
+    /// The prefix that belongs to the backup alone.
+    pub prefix: &'a KeyPrefix,
     /// The artifact.
     pub artifact: &'a ArtifactName,
     /// Where the source stood when the backup began, or when it opened the artifact if it said so then.
@@ -34,7 +36,7 @@ pub struct NameRequest<'a> {
 
 /// The caller's naming of artifacts. A dialect's file names are part of its contract; others keep [`DefaultNaming`].
 pub trait Naming: Send + Sync + fmt::Debug + 'static {
-    /// The key for an artifact: under `<set>/<id>/`, which belongs to the backup alone, or anywhere else outside of
+    /// The key for an artifact: under the prefix that belongs to the backup alone, or anywhere else outside of
     /// `.backup/`. When that key is taken the naming is asked again with the next attempt, at most 100 times.
     ///
     /// # Errors
@@ -78,14 +80,22 @@ pub struct DefaultNaming;
 impl Naming for DefaultNaming {
     fn artifact_key(&self, request: NameRequest<'_>) -> Result<ObjectKey> {
         let again = if request.attempt > 1 { format!(".{}", request.attempt) } else { String::new() };
-        own_prefix(request.set, request.id)?.key(&format!("{}{again}{}", request.artifact, request.compression.suffix()))
+        request.prefix.key(&format!("{}{again}{}", request.artifact, request.compression.suffix()))
     }
 }
 
-/// The prefix that belongs to one backup alone.
+/// The prefix that belongs to one backup alone: `<set>/<id>`.
 ///
 /// # Errors
 /// `input.invalid` when the set's name makes it too long.
 pub fn own_prefix(set: &SetName, id: &BackupId) -> Result<KeyPrefix> {
     KeyPrefix::new(format!("{set}/{id}"))
+}
+
+/// The prefix that belongs to one backup alone when its directory is part of a contract: `<set>/<directory>`.
+///
+/// # Errors
+/// `input.invalid` when the set's name makes it too long.
+pub(crate) fn directory_prefix(set: &SetName, directory: &DirectoryName) -> Result<KeyPrefix> {
+    KeyPrefix::new(format!("{set}/{directory}"))
 }

@@ -4,9 +4,12 @@
 //! |---|---|---|
 //! | `script` | `script::ScriptSource` | the standard output of a command |
 //! | `script` | `script::StagedSource` | the file that staged scripts leave |
+//! | `br` | `br::BrSource` | a TiDB cluster, written by BR itself |
 //! | `etcd` | `etcd::EtcdSource` | an etcd 3.4 to 3.7 cluster, as `etcdctl snapshot save` writes it |
 
-#[cfg(any(feature = "etcd", feature = "script"))]
+#[cfg(feature = "br")]
+pub mod br;
+#[cfg(any(feature = "br", feature = "etcd", feature = "script"))]
 mod duration;
 #[cfg(feature = "etcd")]
 pub mod etcd;
@@ -14,11 +17,11 @@ pub mod etcd;
 mod feed;
 #[cfg(any(feature = "etcd", feature = "script"))]
 mod file;
-#[cfg(any(feature = "etcd", feature = "script"))]
+#[cfg(any(feature = "br", feature = "etcd", feature = "script"))]
 mod process;
 #[cfg(feature = "script")]
 pub mod script;
-#[cfg(any(feature = "etcd", feature = "script"))]
+#[cfg(any(feature = "br", feature = "etcd", feature = "script"))]
 pub use backup_core::Secret;
-#[cfg(any(feature = "etcd", feature = "script"))]
+#[cfg(any(feature = "br", feature = "etcd", feature = "script"))]
 pub use process::{LogLimits, codes as program_codes};

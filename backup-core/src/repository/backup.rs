@@ -10,11 +10,12 @@ use super::intent::IntentKeeper;
 use super::publish::publish;
 use super::request::{BackupOutcome, BackupRequest, SkipReason};
 use super::sink::{EngineSink, SinkParts, root_cause};
-use super::{Repository, artifacts, external, inventory, unchanged};
+use super::{Repository, artifacts, external, inventory, taken, unchanged};
 use crate::codec::ChunkEncoder;
 use crate::context::JobContext;
 use crate::error::{Error, Result, ResultExt, codes};
 use crate::event::{Event, Phase};
+use crate::key::KeyPrefix;
 use crate::lease::Lease;
 use crate::manifest::{Artifact, Compression, Inventory, Manifest, SourceInfo};
 use crate::name::BackupId;
@@ -80,7 +81,11 @@ impl Repository {
         let last_id = self.newest_id(cx, &request.set).await?;
         let created_at = cx.clock().now();
         let id = BackupId::after(last_id.as_ref(), created_at, &*cx.environment().random);
-        let run = Run { repository: self, cx, request, source, lease: &*lease, id, created_at, history };
+        let prefix = match &request.directory {
+            Some(directory) => taken::free_directory(self, cx, &request.set, directory).await?,
+            None => naming::own_prefix(&request.set, &id)?,
+        };
+        let run = Run { repository: self, cx, request, source, lease: &*lease, id, prefix, created_at, history };
         let (manifest, notes) = run.capture_and_publish(probe, encoder).await?;
 
         let warnings: Vec<_> = manifest.warnings.iter().cloned().chain(notes).collect();
@@ -102,6 +107,8 @@ struct Run<'a> {
     source: &'a dyn Source,
     lease: &'a dyn Lease,
     id: BackupId,
+    /// What belongs to this backup alone.
+    prefix: KeyPrefix,
     created_at: DateTime<Utc>,
     /// Said of a source whose history is not that of the previous backup.
     history: Option<String>,
@@ -169,7 +176,7 @@ impl Run<'_> {
             id: self.id.clone(),
             job: self.cx.job().clone(),
             manifest: crate::layout::manifest_key(&self.request.set, &self.id)?,
-            prefix: naming::own_prefix(&self.request.set, &self.id)?,
+            prefix: self.prefix.clone(),
             artifacts: Vec::new(),
             parents: self.request.parents.clone(),
             created_at: self.created_at,
@@ -185,7 +192,7 @@ impl Run<'_> {
             cx: self.cx.clone(),
             set: self.request.set.clone(),
             id: self.id.clone(),
-            prefix: naming::own_prefix(&self.request.set, &self.id)?,
+            prefix: self.prefix.clone(),
             created_at: self.created_at,
             probe: probe.clone(),
             compression: self.request.compression,
@@ -215,18 +222,22 @@ impl Run<'_> {
 
     async fn manifest(&self, summary: Summary, probe: Probe, sink: &EngineSink) -> Result<Manifest> {
         let mut artifacts = sink.take_artifacts()?;
+        artifacts::check_stored(self.repository, self.cx, &artifacts).await?;
         if sink.went_external() {
-            let prefix = naming::own_prefix(&self.request.set, &self.id)?;
-            artifacts.extend(external::inventory(self.repository, self.cx, &prefix, &artifacts).await?);
+            let vouched = sink.take_vouched();
+            artifacts.extend(external::inventory(self.repository, self.cx, &self.prefix, &artifacts, vouched).await?);
         }
         if artifacts.is_empty() {
             return Err(Error::new(&codes::SOURCE_FAILED, "the source wrote nothing"));
         }
-        artifacts::check_stored(self.repository, self.cx, &artifacts).await?;
+        let delegated = artifacts.iter().any(|artifact| artifact.stored.is_whole());
         let (artifacts, inventory) = self.inventory(artifacts, sink).await?;
         let mut required_features = Vec::new();
         if inventory.is_some() {
             required_features.push("inventory".to_owned());
+        }
+        if delegated {
+            required_features.push("whole-digests".to_owned());
         }
         if self.request.compression == Compression::Zstd {
             required_features.push("zstd".to_owned());
@@ -248,7 +259,7 @@ impl Run<'_> {
                 log: summary.log,
             },
             parents: self.request.parents.clone(),
-            prefix: naming::own_prefix(&self.request.set, &self.id)?,
+            prefix: self.prefix.clone(),
             artifacts,
             inventory,
             adopted: false,
@@ -263,8 +274,7 @@ impl Run<'_> {
         if artifacts.len() <= crate::manifest::MAX_INLINE_ARTIFACTS {
             return Ok((artifacts, None));
         }
-        let prefix = naming::own_prefix(&self.request.set, &self.id)?;
-        let written = inventory::write(self.repository, self.cx, &prefix, &artifacts, self.request.retain_until).await;
+        let written = inventory::write(self.repository, self.cx, &self.prefix, &artifacts, self.request.retain_until).await;
         if written.as_ref().is_err_and(|error| error.effect() != crate::Effect::None) {
             sink.mark_unsettled();
         }
@@ -284,10 +294,9 @@ impl Run<'_> {
         let cleaned = async {
             // Past its time the cleaner may already be at work, and decides alone.
             intent.check_alive()?;
-            let prefix = naming::own_prefix(&self.request.set, &self.id)?;
-            artifacts::remove(self.repository, &cx, &prefix, &sink.keys_outside()).await?;
-            // The intent goes on naming what may appear yet.
-            if sink.is_unsettled() { Ok(()) } else { intent.drop_all(&cx).await }
+            artifacts::remove(self.repository, &cx, &self.prefix, &sink.keys_outside()).await?;
+            // The intent goes on naming what may appear yet; another program may write on for a while after it was told to stop.
+            if sink.is_unsettled() || sink.went_external() { Ok(()) } else { intent.drop_all(&cx).await }
         };
         if let Err(left) = cleaned.await {
             self.cx.event(Event::Warning(format!("what backup {} left is the janitor's: {left}", self.id)));

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Repository;
 use crate::budget::Reservation;
 use crate::context::JobContext;
+use crate::cpu::CpuPool;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Effect, Error, Result, codes};
 use crate::key::ObjectKey;
-use crate::manifest::Stored;
+use crate::manifest::{BLOCK_SIZE, Stored};
 use crate::source::ArtifactStream;
 use crate::store::ReadOptions;
 
@@ -21,6 +23,9 @@ pub(crate) const READ_AHEAD: usize = 3;
 
 /// Bytes that one stream of checked blocks holds at most.
 pub(crate) fn stream_memory(stored: &Stored) -> u64 {
+    if stored.is_whole() {
+        return BLOCK_SIZE.min(stored.size.max(1));
+    }
     stored.block_size.min(stored.size.max(1)).saturating_mul(READ_AHEAD as u64)
 }
 
@@ -95,10 +100,15 @@ pub(crate) fn checked(
         .map(move |index| {
             let (repository, cx, key, stored, range) =
                 (repository.clone(), cx.clone(), key.clone(), Arc::clone(&stored), range.clone());
-            async move {
+            // Each in a task of its own: it goes on while whoever takes the bytes is busy with those before it.
+            AbortOnDropHandle::new(tokio::spawn(async move {
                 let pieces = read_block(&repository, &cx, &key, &stored, index as usize).await?;
                 Ok::<_, Error>(cut(pieces, index * block, &range))
-            }
+            }))
+        })
+        .map(|task| async {
+            let lost = |error| Error::new(&codes::INTERNAL, "reading a block did not end").with_source(error);
+            task.await.map_err(lost)?
         })
         .buffered(READ_AHEAD)
         .map_ok(|pieces| futures::stream::iter(pieces.into_iter().map(Ok::<_, Error>)))
@@ -113,6 +123,77 @@ pub(crate) fn checked(
         Some((item, (blocks, memory, failed)))
     })
     .boxed()
+}
+
+/// The bytes of an object with a digest of the whole alone. It is checked at the end: without an error there, all was good.
+pub(crate) async fn whole(
+    repository: &Repository,
+    cx: &JobContext,
+    key: &ObjectKey,
+    stored: &Stored,
+    memory: Reservation,
+) -> Result<ArtifactStream> {
+    let body = match repository.store().read(cx, key, ReadOptions::default()).await {
+        Err(error) if error.is_not_found() => return Err(Error::new(&codes::ARTIFACT_MISSING, format!("{key} is not there"))),
+        other => other?.body,
+    };
+    let state = Whole {
+        body,
+        cx: cx.clone(),
+        pool: repository.cpu().clone(),
+        key: key.clone(),
+        left: stored.size,
+        expected: stored.sha256,
+        hasher: Hasher::new(),
+        ended: false,
+        _memory: memory,
+    };
+    Ok(futures::stream::unfold(state, |mut state| async move {
+        if state.ended {
+            return None;
+        }
+        let item = state.next().await.transpose()?;
+        state.ended = item.is_err();
+        Some((item, state))
+    })
+    .boxed())
+}
+
+struct Whole {
+    body: ArtifactStream,
+    cx: JobContext,
+    pool: CpuPool,
+    key: ObjectKey,
+    left: u64,
+    expected: Digest,
+    hasher: Hasher,
+    ended: bool,
+    /// Given back with the stream.
+    _memory: Reservation,
+}
+
+impl Whole {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        let corrupt = |what: &str| Err(Error::new(&codes::ARTIFACT_CORRUPT, format!("{} {what}", self.key)));
+        let Some(piece) = self.cx.run(self.body.try_next()).await? else {
+            return match (self.left, self.hasher.clone().finish() == self.expected) {
+                (0, true) => Ok(None),
+                (0, false) => corrupt("is damaged: its SHA-256 differs from the manifest's"),
+                _ => corrupt("is shorter than its manifest says"),
+            };
+        };
+        match self.left.checked_sub(piece.len() as u64) {
+            Some(left) => self.left = left,
+            None => return corrupt("is longer than its manifest says"),
+        }
+        let (mut hasher, hashed) = (std::mem::take(&mut self.hasher), piece.clone());
+        let hash = move || {
+            hasher.update(&hashed);
+            hasher
+        };
+        self.hasher = self.pool.run(hash).await?;
+        Ok(Some(piece))
+    }
 }
 
 /// The part of a block's pieces that lies in `range`; the block starts at `start`.

@@ -1,25 +1,38 @@
-//! Objects that a source wrote by itself: found and hashed before the backup is published.
+//! Objects that another program wrote for a source: found before the backup is published.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use futures::TryStreamExt;
 
 use super::Repository;
 use crate::context::JobContext;
-use crate::error::Result;
+use crate::digest::Digest;
+use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::manifest::{Artifact, Compression, Stored, StoredHasher};
 use crate::name::ArtifactName;
 use crate::store::{ListOptions, ReadOptions};
 
-/// Every object under `prefix` that is not one of `known`, with its digests.
+/// What a source's own metadata says of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Vouched {
+    pub(crate) size: u64,
+    pub(crate) sha256: Digest,
+}
+
+/// Every object under `prefix` that is not one of `known`: with the digest that was `vouched` for it, or else read for its digests.
+///
+/// # Errors
+/// `artifact.missing` when one that was vouched for is not there with its size.
 pub(crate) async fn inventory(
     repository: &Repository,
     cx: &JobContext,
     prefix: &KeyPrefix,
     known: &[Artifact],
+    mut vouched: BTreeMap<ArtifactName, Vouched>,
 ) -> Result<Vec<Artifact>> {
     let known: HashSet<&ObjectKey> = known.iter().map(|artifact| &artifact.key).collect();
+    let missing = |what: String| Err(Error::new(&codes::ARTIFACT_MISSING, what));
     let mut found = Vec::new();
     let mut listing = repository.store().list(cx, prefix, ListOptions::default());
     while let Some(object) = listing.try_next().await? {
@@ -27,11 +40,22 @@ pub(crate) async fn inventory(
             continue;
         }
         let name = ArtifactName::new(object.key.strip_prefix(prefix).unwrap_or(object.key.as_str()))?;
-        let stored = digest(repository, cx, &object.key).await?;
+        let stored = match vouched.remove(&name) {
+            Some(Vouched { size, .. }) if size != object.size => {
+                return missing(format!("{} has {} bytes, and {size} by the metadata of the source", object.key, object.size));
+            }
+            Some(Vouched { size, sha256 }) => Stored::whole(size, sha256),
+            None => digest(repository, cx, &object.key).await?,
+        };
         let (size, sha256) = (stored.size, stored.sha256);
         found.push(Artifact { name, key: object.key, compression: Compression::None, size, sha256, stored });
     }
-    Ok(found)
+    match vouched.first_key_value() {
+        None => Ok(found),
+        Some((name, _)) => {
+            missing(format!("{prefix}{name} is not there, and {} in all, by the metadata of the source", vouched.len()))
+        }
+    }
 }
 
 /// Reads an object once and makes its digests.

@@ -33,7 +33,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 pub use info::{BackupInfo, State};
 pub use janitor::JanitorReport;
-pub use prune::PruneReport;
+pub use prune::{DeleteOptions, PruneReport};
 pub use reader::StoredBackup;
 pub use removal::Removal;
 pub use request::{BackupOutcome, BackupRequest, SkipReason};

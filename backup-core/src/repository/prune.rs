@@ -1,6 +1,7 @@
 //! Retention in two steps: a plan that removes nothing, and the prune that carries it out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Repository;
 use super::info::{BackupInfo, State};
@@ -24,6 +25,23 @@ pub struct PruneReport {
     pub withdrawn: Vec<(BackupId, String)>,
     /// Could not be removed; they, or what is left of them, are taken up again later.
     pub failed: Vec<(BackupId, Error)>,
+}
+
+/// How a single backup is removed.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct DeleteOptions {
+    /// Remove it even when it is the newest good one: for somebody who named it and knows.
+    pub even_newest: bool,
+}
+
+impl DeleteOptions {
+    /// Sets [`DeleteOptions::even_newest`].
+    #[must_use]
+    pub fn even_newest(mut self) -> Self {
+        self.even_newest = true;
+        self
+    }
 }
 
 impl Repository {
@@ -74,6 +92,14 @@ impl Repository {
     /// # Errors
     /// `backup.not_found`; `backup.not_removable` for one that is pinned, locked, the newest good one, or needed by another.
     pub async fn delete(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<()> {
+        self.delete_with(cx, set, id, DeleteOptions::default()).await
+    }
+
+    /// As [`Repository::delete`], with options.
+    ///
+    /// # Errors
+    /// As [`Repository::delete`].
+    pub async fn delete_with(&self, cx: &JobContext, set: &SetName, id: &BackupId, options: DeleteOptions) -> Result<()> {
         cx.event(Event::Phase(Phase::Removing));
         let doing = || format!("removing backup {id} of {set}");
         let _lease = self.leases().acquire(cx, set, true).await?;
@@ -81,7 +107,8 @@ impl Repository {
         let found = backups.iter().find(|info| info.id == *id);
         let info = found.ok_or_else(|| Error::new(&codes::BACKUP_NOT_FOUND, format!("there is no backup {id} in {set}")))?;
         let refused = |why: String| Err(Error::new(&codes::BACKUP_NOT_REMOVABLE, format!("backup {id} of {set} stays: {why}")));
-        if let Some(why) = protection(cx, info, &backups) {
+        let newest = || newest_protection(info, &backups).filter(|_| !options.even_newest);
+        if let Some(why) = lasting_protection(cx, info, &backups).or_else(newest) {
             return refused(why);
         }
         match self.remove_backup(cx, info, "removed by request").await.context(doing)? {
@@ -97,8 +124,13 @@ impl Repository {
     }
 }
 
+/// Why retention must not remove a backup.
+fn protection(cx: &JobContext, info: &BackupInfo, all: &[Arc<BackupInfo>]) -> Option<String> {
+    lasting_protection(cx, info, all).or_else(|| newest_protection(info, all))
+}
+
 /// Why a backup must not be removed, whoever asks.
-fn protection(cx: &JobContext, info: &BackupInfo, all: &[std::sync::Arc<BackupInfo>]) -> Option<String> {
+fn lasting_protection(cx: &JobContext, info: &BackupInfo, all: &[Arc<BackupInfo>]) -> Option<String> {
     if info.pinned {
         return Some("it is pinned".into());
     }
@@ -108,10 +140,13 @@ fn protection(cx: &JobContext, info: &BackupInfo, all: &[std::sync::Arc<BackupIn
     if let Some(until) = info.retain_until.filter(|until| *until > cx.clock().now()) {
         return Some(format!("it is locked until {until}"));
     }
-    if let Some(child) = all.iter().find(|other| other.parents.contains(&info.id)) {
-        return Some(format!("backup {} needs it", child.id));
-    }
-    let newer_good = |other: &&std::sync::Arc<BackupInfo>| other.is_good() && other.id > info.id;
+    let child = all.iter().find(|other| other.parents.contains(&info.id))?;
+    Some(format!("backup {} needs it", child.id))
+}
+
+/// Why a backup stays unless it is asked for by somebody who knows that it is the last.
+fn newest_protection(info: &BackupInfo, all: &[Arc<BackupInfo>]) -> Option<String> {
+    let newer_good = |other: &&Arc<BackupInfo>| other.is_good() && other.id > info.id;
     let has_newer = all.iter().any(|other| newer_good(&other));
     match info.is_good() {
         true if !has_newer => Some("it is the newest good backup".into()),

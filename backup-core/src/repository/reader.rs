@@ -12,6 +12,7 @@ use crate::error::{Error, Result, codes};
 use crate::manifest::{Artifact, Compression, Manifest};
 use crate::name::{ArtifactName, BackupId, SetName};
 use crate::source::{ArtifactStream, BackupReader};
+use crate::store::ExternalLocation;
 
 /// A published backup, open for reading. Each open stream reserves a few blocks of the memory budget until it is dropped.
 pub struct StoredBackup {
@@ -63,6 +64,18 @@ impl StoredBackup {
 
     async fn stored(&self, cx: &JobContext, artifact: &Artifact, range: Range<u64>) -> Result<ArtifactStream> {
         let memory = self.repository.budget().reserve(cx, blocks::stream_memory(&artifact.stored)).await?;
+        if artifact.stored.is_whole() {
+            return match range == (0..artifact.stored.size) {
+                true => blocks::whole(&self.repository, cx, &artifact.key, &artifact.stored, memory).await,
+                false => {
+                    let what = format!(
+                        "a part of {} cannot be checked: another program wrote it, and there is a digest of the whole alone",
+                        artifact.key
+                    );
+                    Err(Error::new(&codes::SOURCE_UNSUPPORTED, what))
+                }
+            };
+        }
         let stored = Arc::new(artifact.stored.clone());
         Ok(blocks::checked(&self.repository, cx, &artifact.key, &stored, range, memory))
     }
@@ -76,6 +89,10 @@ impl BackupReader for StoredBackup {
 
     fn artifacts(&self) -> Vec<ArtifactName> {
         self.artifacts.iter().map(|artifact| artifact.name.clone()).collect()
+    }
+
+    fn external_location(&self) -> Option<ExternalLocation> {
+        self.repository.store().external_location(&self.manifest.prefix)
     }
 
     async fn open(&self, cx: &JobContext, name: &ArtifactName) -> Result<ArtifactStream> {

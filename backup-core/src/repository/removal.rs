@@ -11,6 +11,7 @@ use crate::context::JobContext;
 use crate::error::{Error, ErrorKind, Result, codes};
 use crate::key::ObjectKey;
 use crate::layout::{self, Place};
+use crate::manifest::Manifest;
 use crate::name::{BackupId, SetName};
 use crate::naming::own_prefix;
 use crate::record::{self, Intent, Tombstone};
@@ -78,13 +79,16 @@ impl Repository {
 
     async fn tombstone(&self, cx: &JobContext, info: &BackupInfo, reason: &str) -> Result<Tombstone> {
         let (set, id) = (&info.set, &info.id);
-        let prefix = own_prefix(set, id)?;
-        let outside = |key: &ObjectKey| key.strip_prefix(&prefix).is_none();
-        let artifacts = match info.state {
-            State::Adopted => info.first_key.clone().into_iter().collect(),
-            // Its own prefix is all that can be known.
-            State::Damaged(_) | State::Unsupported(_) => Vec::new(),
-            State::Published => self.all_keys(cx, set, id).await?.into_iter().filter(outside).collect(),
+        let (prefix, artifacts) = match info.state {
+            State::Adopted => (own_prefix(set, id)?, info.first_key.clone().into_iter().collect()),
+            // The prefix of its id is all that can be known.
+            State::Damaged(_) | State::Unsupported(_) => (own_prefix(set, id)?, Vec::new()),
+            State::Published => {
+                let manifest = self.manifest(cx, set, id).await?;
+                let outside = |key: &ObjectKey| key.strip_prefix(&manifest.prefix).is_none();
+                let keys = self.all_keys(cx, &manifest).await?.into_iter().filter(outside).collect();
+                (manifest.prefix, keys)
+            }
         };
         Ok(Tombstone {
             set: set.clone(),
@@ -97,10 +101,9 @@ impl Repository {
         })
     }
 
-    async fn all_keys(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Vec<ObjectKey>> {
-        let manifest = self.manifest(cx, set, id).await?;
+    async fn all_keys(&self, cx: &JobContext, manifest: &Manifest) -> Result<Vec<ObjectKey>> {
         let mut keys: Vec<_> = manifest.inventory.iter().map(|inventory| inventory.key.clone()).collect();
-        match artifacts::of(self, cx, &manifest).await {
+        match artifacts::of(self, cx, manifest).await {
             Ok(artifacts) => {
                 let keys_there = artifacts.into_iter().map(|artifact| artifact.key);
                 keys.extend(keys_there.filter(|key| layout::check_artifact_key(&manifest.prefix, key).is_ok()));

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::info::BackupInfo;
 use crate::manifest::Compression;
-use crate::name::{BackupId, SetName};
+use crate::name::{BackupId, DirectoryName, SetName};
 
 /// What to back up, and how.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct BackupRequest {
     pub retain_until: Option<DateTime<Utc>>,
     /// Kept in the manifest.
     pub labels: Map<String, Value>,
+    /// The directory below the set in which the backup lies, where that is part of a contract; its id otherwise.
+    pub directory: Option<DirectoryName>,
     /// Wait for another job of the set; `lease.busy` at once when false.
     pub wait: bool,
 }
@@ -46,6 +48,7 @@ impl BackupRequest {
             parents: Vec::new(),
             retain_until: None,
             labels: Map::new(),
+            directory: None,
             wait: true,
         }
     }
@@ -82,6 +85,13 @@ impl BackupRequest {
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets the directory. One that holds anything, or that a job may still clean up, is `store.exists`.
+    #[must_use]
+    pub fn directory(mut self, directory: DirectoryName) -> Self {
+        self.directory = Some(directory);
         self
     }
 

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
 use super::Repository;
+use super::external::Vouched;
 use super::intent::IntentKeeper;
 use super::taken::is_taken;
 use crate::codec::ChunkEncoder;
@@ -22,8 +23,8 @@ use crate::name::{ArtifactName, BackupId, SetName};
 use crate::naming::NameRequest;
 use crate::pipeline::{self, JobMemory, PipelineOptions, PipelineWriter};
 use crate::record::IntendedArtifact;
-use crate::source::{ArtifactOptions, ArtifactReceipt, ArtifactWriter, Encoding, Probe, Sink};
-use crate::store::{ExternalLocation, WriteOptions};
+use crate::source::{ArtifactOptions, ArtifactReceipt, ArtifactStream, ArtifactWriter, Encoding, Probe, Sink};
+use crate::store::{ExternalLocation, ReadOptions, WriteOptions};
 
 const NAME_ATTEMPTS: u32 = 100;
 
@@ -63,6 +64,8 @@ struct State {
     outside: Vec<ObjectKey>,
     tasks: Vec<JoinHandle<Result<()>>>,
     external: bool,
+    /// What the source's own metadata says of objects that another program wrote.
+    vouched: BTreeMap<ArtifactName, Vouched>,
     /// An object was finished with an open answer, or behind a dropped `close`: it may appear yet.
     unsettled: bool,
 }
@@ -129,6 +132,11 @@ impl EngineSink {
     /// True when the source asked for a place to write by itself.
     pub(crate) fn went_external(&self) -> bool {
         self.shared.locked().external
+    }
+
+    /// What the source said of objects that another program wrote.
+    pub(crate) fn take_vouched(&self) -> BTreeMap<ArtifactName, Vouched> {
+        std::mem::take(&mut self.shared.locked().vouched)
     }
 
     /// True when an object of this backup may appear after all is over.
@@ -215,6 +223,7 @@ impl Shared {
             let request = NameRequest {
                 set: &self.set,
                 id: &self.id,
+                prefix: &self.prefix,
                 artifact: name,
                 probe,
                 created_at: self.created_at,
@@ -291,6 +300,22 @@ impl Sink for EngineSink {
             .ok_or_else(|| Error::new(&codes::SOURCE_UNSUPPORTED, "this store cannot be written by another program"))?;
         self.shared.locked().external = true;
         Ok(location)
+    }
+
+    async fn read_external(&self, name: &ArtifactName) -> Result<ArtifactStream> {
+        let shared = &self.shared;
+        let key = shared.prefix.key(name.as_str())?;
+        Ok(shared.repository.store().read(&shared.cx, &key, ReadOptions::default()).await?.body)
+    }
+
+    fn vouch(&self, name: &ArtifactName, size: u64, sha256: Digest) -> Result<()> {
+        let mut state = self.shared.locked();
+        match state.vouched.insert(name.clone(), Vouched { size, sha256 }) {
+            Some(before) if before != (Vouched { size, sha256 }) => {
+                Err(Error::new(&codes::ARTIFACT_NAME_TAKEN, format!("two different objects are called `{name}`")))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

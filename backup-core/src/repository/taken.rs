@@ -1,4 +1,4 @@
-//! Whether a key outside of a backup's own prefix may be used.
+//! Whether a key outside of a backup's own prefix, or a directory that a contract names, may be used.
 
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
@@ -8,7 +8,8 @@ use crate::context::JobContext;
 use crate::error::{Error, ErrorKind, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::layout::Place;
-use crate::name::{BackupId, SetName};
+use crate::name::{BackupId, DirectoryName, SetName};
+use crate::naming::directory_prefix;
 use crate::record::{self, Claims, Intent, Tombstone};
 use crate::store::{ListOptions, StoreExt};
 
@@ -30,6 +31,33 @@ pub(crate) async fn is_taken(repository: &Repository, cx: &JobContext, set: &Set
     }
     let tombstones = read_all::<Tombstone>(repository, cx, Place::Tombstones, set).await?;
     Ok(tombstones.iter().any(|tombstone| tombstone.artifacts.contains(key)))
+}
+
+/// The prefix of a directory that nothing is in, and that no record claims.
+///
+/// # Errors
+/// `store.exists`.
+pub(crate) async fn free_directory(
+    repository: &Repository,
+    cx: &JobContext,
+    set: &SetName,
+    directory: &DirectoryName,
+) -> Result<KeyPrefix> {
+    let prefix = directory_prefix(set, directory)?;
+    let taken =
+        |why: &str| Err(Error::new(&codes::STORE_EXISTS, format!("the directory {prefix} {why}; nothing is overwritten")));
+    // In the order of `is_taken`, for its reason.
+    let mut listing = repository.store().list(cx, &prefix, ListOptions::default());
+    if let Some(object) = listing.try_next().await? {
+        return taken(&format!("holds {}", object.key));
+    }
+    if read_all::<Intent>(repository, cx, Place::Intents, set).await?.iter().any(|intent| intent.prefix == prefix) {
+        return taken("belongs to a backup that is being made or cleaned up");
+    }
+    if read_all::<Tombstone>(repository, cx, Place::Tombstones, set).await?.iter().any(|tombstone| tombstone.prefix == prefix) {
+        return taken("belongs to a backup that is being removed");
+    }
+    Ok(prefix)
 }
 
 /// One record of a kind that claims objects, as it was found.

@@ -128,6 +128,14 @@ impl Repository {
     /// Reads every block, as many at a time as there are threads to hash them, in any order.
     async fn check_blocks(&self, cx: &JobContext, artifact: &Artifact) -> Result<()> {
         let stored = &artifact.stored;
+        if stored.is_whole() {
+            let memory = self.budget().reserve(cx, blocks::stream_memory(stored)).await?;
+            let mut bytes = blocks::whole(self, cx, &artifact.key, stored, memory).await?;
+            while let Some(piece) = bytes.try_next().await? {
+                cx.progress().add(piece.len() as u64);
+            }
+            return Ok(());
+        }
         let block = stored.block_size.min(stored.size.max(1));
         // No more than half of the budget, however many threads there are: others want to work, too.
         let fit = usize::try_from(self.budget().total() / 2 / block).unwrap_or(usize::MAX);

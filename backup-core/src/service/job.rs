@@ -32,6 +32,9 @@ pub struct JobRecord {
     /// What it is doing right now, as [`Phase`](crate::event::Phase) says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
+    /// What a program that the source drives is doing, as it says it, with its percentage: `Full Backup 17 %`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// Bytes moved so far.
     #[serde(default)]
     pub bytes_done: u64,
@@ -184,6 +187,7 @@ impl JobRecord {
             started_at: None,
             ended_at: None,
             phase: None,
+            step: None,
             bytes_done: 0,
             bytes_expected: 0,
             backup: None,
@@ -195,7 +199,7 @@ impl JobRecord {
     }
 
     pub(super) fn end(&mut self, state: JobState, now: DateTime<Utc>) {
-        (self.state, self.ended_at, self.phase) = (state, Some(now), None);
+        (self.state, self.ended_at, self.phase, self.step) = (state, Some(now), None, None);
     }
 
     pub(super) fn fail(&mut self, error: &Error, now: DateTime<Utc>) {

@@ -7,7 +7,7 @@ use super::{BackupDone, BackupService, JobHandle, SubmitOptions, Target, codes};
 use crate::context::JobContext;
 use crate::error::{Error, Result};
 use crate::name::BackupId;
-use crate::repository::{BackupOutcome, PruneReport, VerifyLevel, VerifyReport};
+use crate::repository::{BackupOutcome, DeleteOptions, PruneReport, VerifyLevel, VerifyReport};
 use crate::retention::RetentionPolicy;
 use crate::source::{RestoreReport, RestoreTarget};
 
@@ -113,8 +113,22 @@ impl BackupService {
     /// # Errors
     /// As [`BackupService::backup`].
     pub async fn delete(&self, target: &Target, id: &BackupId, options: SubmitOptions) -> Result<JobHandle<()>> {
+        self.delete_with(target, id, DeleteOptions::default(), options).await
+    }
+
+    /// As [`BackupService::delete`], with options of the removal.
+    ///
+    /// # Errors
+    /// As [`BackupService::backup`].
+    pub async fn delete_with(
+        &self,
+        target: &Target,
+        id: &BackupId,
+        how: DeleteOptions,
+        options: SubmitOptions,
+    ) -> Result<JobHandle<()>> {
         let (work, backup) = (target.clone(), id.clone());
-        let work = move |cx: JobContext| async move { work.repository.delete(&cx, work.set(), &backup).await }.boxed();
+        let work = move |cx: JobContext| async move { work.repository.delete_with(&cx, work.set(), &backup, how).await }.boxed();
         self.submit(JobKind::Delete, target, options, |record| record.backup = Some(id.clone()), Box::new(work)).await
     }
 }

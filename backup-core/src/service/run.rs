@@ -84,8 +84,14 @@ struct Recorder {
 
 impl Observer for Recorder {
     fn event(&self, cx: &JobContext, event: &Event) {
-        if let (Event::Phase(phase), Some(job)) = (event, self.job.get().and_then(Weak::upgrade)) {
-            job.update(|record| record.phase = Some(phase.to_string()));
+        if let Some(job) = self.job.get().and_then(Weak::upgrade) {
+            match event {
+                Event::Phase(phase) => job.update(|record| (record.phase, record.step) = (Some(phase.to_string()), None)),
+                Event::Step { name, percent } => job.update(|record| {
+                    record.step = Some(percent.map_or_else(|| name.clone(), |percent| format!("{name} {percent} %")));
+                }),
+                Event::Warning(_) => {}
+            }
         }
         self.next.event(cx, event);
     }

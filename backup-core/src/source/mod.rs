@@ -181,11 +181,31 @@ pub trait Sink: Send + Sync {
     /// `artifact.name_taken`; `artifact.encoding` when [`Encoding::AsIs`] meets a configured compression; those of the store.
     async fn artifact(&self, name: &ArtifactName, options: ArtifactOptions) -> Result<Box<dyn ArtifactWriter>>;
 
-    /// Where a source that writes by itself shall write. The engine inventories that place before it publishes.
+    /// Where a source that writes by itself shall write. The engine inventories that place before it publishes: it reads what lies there
+    /// for its digests, but for the objects that the source vouches for.
     ///
     /// # Errors
     /// `source.unsupported` when the store cannot be written from outside.
     fn external_location(&self) -> Result<ExternalLocation>;
+
+    /// Reads an object at the external location as it lies there: `name` is its path below it. Nothing is checked; only the source knows
+    /// what it should be.
+    ///
+    /// # Errors
+    /// `store.not_found`; those of the store.
+    async fn read_external(&self, name: &ArtifactName) -> Result<ArtifactStream> {
+        Err(Error::new(&codes::SOURCE_UNSUPPORTED, format!("this sink cannot read {name} back")))
+    }
+
+    /// Tells size and SHA-256 of an object at the external location, as metadata says that the source has checked itself. The engine
+    /// then looks only that the object is there with that size, and a verify reads it against that digest.
+    ///
+    /// # Errors
+    /// `artifact.name_taken` when something else was said of that object before.
+    fn vouch(&self, name: &ArtifactName, size: u64, sha256: Digest) -> Result<()> {
+        let _ = (size, sha256);
+        Err(Error::new(&codes::SOURCE_UNSUPPORTED, format!("this sink takes no word for {name}")))
+    }
 }
 
 /// An artifact being written.
@@ -280,9 +300,17 @@ pub trait BackupReader: Send + Sync {
     /// The names of its artifacts, in the order in which they were opened.
     fn artifacts(&self) -> Vec<ArtifactName>;
 
+    /// Where another program finds the backup, when the store can be reached from outside.
+    fn external_location(&self) -> Option<ExternalLocation> {
+        None
+    }
+
     /// The bytes the source wrote, decompressed, from the start.
     ///
-    /// No byte is handed out before the block it was stored in was checked. The stream ends without an error only after
+    /// Where another program wrote the artifact and a digest of the whole is all there is, bytes are handed out before they are checked;
+    /// the check comes at the end there, too.
+    ///
+    /// No other byte is handed out before the block it was stored in was checked. The stream ends without an error only after
     /// the digest of the whole artifact was checked, too.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use crate::key::KeyPrefix;
 use crate::manifest::{Artifact, BLOCK_SIZE, Compression, Manifest, SourceInfo, Stored};
 use crate::name::{ArtifactName, BackupId, JobId, SetName};
 use crate::source::{ArtifactStream, BackupReader, Summary};
+use crate::store::ExternalLocation;
 
 /// A [`BackupReader`] over artifacts in memory, stored as they are, with a plausible manifest.
 pub struct MemoryReader {
@@ -26,6 +27,7 @@ pub struct MemoryReader {
     artifacts: Vec<(ArtifactName, Bytes)>,
     piece: usize,
     corrupt: Option<Corrupt>,
+    external: Option<ExternalLocation>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +40,7 @@ impl MemoryReader {
     /// A backup of the source `kind` that holds what a [`RecordingSink`](super::RecordingSink) recorded.
     pub fn new(kind: &str, summary: &Summary, recorded: &[RecordedArtifact]) -> Self {
         let artifacts: Vec<_> = recorded.iter().map(|one| (one.name.clone(), one.bytes.clone())).collect();
-        Self { manifest: manifest(kind, summary, &artifacts), artifacts, piece: 61_001, corrupt: None }
+        Self { manifest: manifest(kind, summary, &artifacts), artifacts, piece: 61_001, corrupt: None, external: None }
     }
 
     /// A backup of the source `kind` that holds these artifacts.
@@ -50,13 +52,26 @@ impl MemoryReader {
             .iter()
             .map(|(name, bytes)| (ArtifactName::new(*name).expect("a valid name"), Bytes::copy_from_slice(bytes)))
             .collect();
-        Self { manifest: manifest(kind, &Summary::default(), &artifacts), artifacts, piece: 61_001, corrupt: None }
+        Self {
+            manifest: manifest(kind, &Summary::default(), &artifacts),
+            artifacts,
+            piece: 61_001,
+            corrupt: None,
+            external: None,
+        }
     }
 
     /// Changes the manifest: another version, other labels.
     #[must_use]
     pub fn with_manifest(mut self, change: impl FnOnce(&mut Manifest)) -> Self {
         change(&mut self.manifest);
+        self
+    }
+
+    /// Sets where another program finds it.
+    #[must_use]
+    pub fn external_location(mut self, location: ExternalLocation) -> Self {
+        self.external = Some(location);
         self
     }
 
@@ -112,6 +127,10 @@ impl MemoryReader {
 impl BackupReader for MemoryReader {
     fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    fn external_location(&self) -> Option<ExternalLocation> {
+        self.external.clone()
     }
 
     fn artifacts(&self) -> Vec<ArtifactName> {

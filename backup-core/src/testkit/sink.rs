@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, stream};
 
 use super::lock;
 use crate::context::JobContext;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Code, Error, Result, codes};
 use crate::name::ArtifactName;
-use crate::source::{ArtifactOptions, ArtifactReceipt, ArtifactWriter, Sink};
+use crate::source::{ArtifactOptions, ArtifactReceipt, ArtifactStream, ArtifactWriter, Sink};
 use crate::store::ExternalLocation;
 
 /// A [`Sink`] in memory, for driving a [`Source`](crate::Source) without an engine. Clones are the same sink.
@@ -33,6 +34,7 @@ struct State {
     fail: Option<(Step, u64, &'static Code)>,
     cancel: Option<(u64, JobContext)>,
     external: Option<ExternalLocation>,
+    vouched: Vec<(ArtifactName, u64, Digest)>,
 }
 
 /// One artifact, in the order of opening; a discarded one stays as an empty place.
@@ -107,6 +109,11 @@ impl RecordingSink {
     /// Offers a place to sources that write by themselves.
     pub fn set_external_location(&self, location: ExternalLocation) {
         lock(&self.0).external = Some(location);
+    }
+
+    /// What the source said of objects that another program wrote.
+    pub fn vouched(&self) -> Vec<(ArtifactName, u64, Digest)> {
+        lock(&self.0).vouched.clone()
     }
 
     /// The closed artifacts, in the order in which they were opened.
@@ -205,6 +212,21 @@ impl Sink for RecordingSink {
     fn external_location(&self) -> Result<ExternalLocation> {
         let unsupported = || Error::new(&codes::SOURCE_UNSUPPORTED, "this sink cannot be written from outside");
         lock(&self.0).external.clone().ok_or_else(unsupported)
+    }
+
+    /// Reads below a `file://` location.
+    async fn read_external(&self, name: &ArtifactName) -> Result<ArtifactStream> {
+        let location = self.external_location()?;
+        let unsupported = || Error::new(&codes::SOURCE_UNSUPPORTED, "this sink reads back from `file://` alone");
+        let folder = location.url.strip_prefix("file://").ok_or_else(unsupported)?;
+        let missing = |error| Error::new(&codes::STORE_NOT_FOUND, format!("{name} at {location:?}")).with_source(error);
+        let bytes = std::fs::read(format!("{folder}/{name}")).map_err(missing)?;
+        Ok(stream::iter([Ok(bytes.into())]).boxed())
+    }
+
+    fn vouch(&self, name: &ArtifactName, size: u64, sha256: Digest) -> Result<()> {
+        lock(&self.0).vouched.push((name.clone(), size, sha256));
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use backup_core::source::BackupReader;
 use backup_core::{BackupId, BackupRequest, Compression, Environment, Error, JobContext, Repository, Result, SetName, Source};
 use backup_sources::etcd::{EtcdConfig, EtcdSource, Packaging};
 use backup_sources::script::{ScriptConfig, ScriptSource};
-use backup_stores::StoreConfig;
+use backup_stores::{OpenOptions, StoreConfig};
 use backup_stores::fs::{FsConfig, FsStore};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
@@ -96,16 +96,16 @@ fn compression(name: &str) -> Result<Compression> {
 }
 
 /// The repository in a directory, or in the store of a URL.
-async fn repository_at(root: &str) -> Result<Repository> {
+async fn repository_at(root: &str, options: OpenOptions) -> Result<Repository> {
     if !root.contains("://") {
         return repository(root);
     }
     let cx = JobContext::new(Environment::default(), Arc::new(TracingObserver));
-    Ok(Repository::builder(root.parse::<StoreConfig>()?.open(&cx).await?).build())
+    Ok(Repository::builder(root.parse::<StoreConfig>()?.open_with(&cx, &options).await?).build())
 }
 
 async fn backup(root: &str, how: &str, source: &dyn Source) -> Result<Value> {
-    let repository = repository_at(root).await?;
+    let repository = repository_at(root, OpenOptions::default()).await?;
     let request = BackupRequest::new(set()?).compression(compression(how)?, None);
     let (idle, start) = (peak_kib(), Instant::now());
     let outcome = repository.backup(&repository.context(), source, &request).await?;
@@ -128,7 +128,7 @@ async fn newest(repository: &Repository, cx: &JobContext) -> Result<BackupId> {
 
 /// The newest backup into a file, checked and durable.
 async fn restore(root: &str, file: &str) -> Result<Value> {
-    let repository = repository_at(root).await?;
+    let repository = repository_at(root, OpenOptions::default().read_only(true)).await?;
     let cx = repository.context();
     let failed = |error| Error::new(&backup_core::error::codes::INTERNAL, "writing the file failed").with_source(error);
     let (idle, start) = (peak_kib(), Instant::now());
