@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backup_core::store::{PutOptions, Store, StoreExt};
+use backup_core::store::{PutOptions, StoreExt};
 use backup_stores::OpenOptions;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
