@@ -5,6 +5,7 @@ mod failure;
 mod options;
 mod pieces;
 mod send;
+mod streamed;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ pub use http;
 pub use body::Body;
 pub use options::HttpOptions;
 pub use send::{made_again, unsettled};
+pub use streamed::Streamed;
 
 use crate::Calls;
 

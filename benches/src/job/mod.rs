@@ -16,8 +16,8 @@ use backup_core::source::BackupReader;
 use backup_core::{BackupId, BackupRequest, Compression, Environment, Error, JobContext, Repository, Result, SetName, Source};
 use backup_sources::etcd::{EtcdConfig, EtcdSource, Packaging};
 use backup_sources::script::{ScriptConfig, ScriptSource};
-use backup_stores::{OpenOptions, StoreConfig};
 use backup_stores::fs::{FsConfig, FsStore};
+use backup_stores::{OpenOptions, StoreConfig};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 
