@@ -19,6 +19,8 @@ mod config;
 mod files;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(any(feature = "fs", feature = "nfs", feature = "s3", feature = "swift"))]
+mod latch;
 #[cfg(feature = "nfs")]
 pub mod nfs;
 #[cfg(feature = "redb")]

@@ -2,74 +2,22 @@
 #![cfg(feature = "swift")]
 #![allow(clippy::unwrap_used, reason = "test helpers stand outside of the test functions")]
 
+#[path = "support/swift_bench.rs"]
+mod bench;
 #[path = "support/openstack.rs"]
 mod openstack;
 
 use std::time::Duration;
 
 use backup_core::store::{PutOptions, ReadOptions, WriteOptions};
-use backup_core::testkit::SeededRandom;
-use backup_core::{Bytes, ErrorKind, JobContext, KeyPrefix, ObjectKey, Store, StoreExt};
+use backup_core::{Effect, ErrorKind, KeyPrefix, Store, StoreExt};
 use backup_remote::CallLimits;
-use backup_remote::testkit::{Ending, FaultyProxy, Gate, Harm, Reply, RequestFault, Which};
+use backup_remote::testkit::{Ending, Gate, Harm, Reply, RequestFault, Which};
 use backup_stores::OpenOptions;
-use backup_stores::swift::{SwiftConfig, SwiftStore};
+use backup_stores::swift::SwiftStore;
+use bench::{Bench, MIB, data, impatient, key};
 use futures::TryStreamExt;
-use openstack::{OpenStack, context};
-
-const MIB: usize = 1 << 20;
-
-/// A store whose way to Swift leads through a proxy.
-struct Bench {
-    openstack: OpenStack,
-    proxy: FaultyProxy,
-    config: SwiftConfig,
-    store: SwiftStore,
-    cx: JobContext,
-}
-
-impl Bench {
-    async fn new(limits: CallLimits) -> Option<Self> {
-        let openstack = OpenStack::wanted().await?;
-        let proxy = FaultyProxy::http(&openstack.swift_host()).await;
-        let mut config = openstack.config(&openstack.container("faults")).segment_size(Some(MIB as u64)).requests(limits);
-        config.region = Some(openstack.region(&proxy.url()).await);
-        let store = openstack.store(&config).await;
-        Some(Self { openstack, proxy, config, store, cx: context() })
-    }
-
-    async fn write(&self, name: &str, bytes: &Bytes) -> backup_core::Result<()> {
-        let mut writer = self.store.writer(&self.cx, &key(name), WriteOptions::new(self.cx.job().clone())).await?;
-        for piece in bytes.chunks(300_000) {
-            if let Err(error) = writer.write(Bytes::copy_from_slice(piece)).await {
-                writer.abort().await?;
-                return Err(error);
-            }
-        }
-        writer.finish().await.map(drop)
-    }
-
-    async fn get(&self, name: &str) -> backup_core::Result<Bytes> {
-        self.store.get(&self.cx, &key(name), u64::MAX).await
-    }
-}
-
-fn key(name: &str) -> ObjectKey {
-    ObjectKey::new(name).unwrap()
-}
-
-fn data(seed: u64, count: usize) -> Bytes {
-    SeededRandom::new(seed).bytes(count).into()
-}
-
-/// Little patience, so that a test does not take long.
-fn impatient() -> CallLimits {
-    let mut limits = CallLimits::default();
-    limits.timeout_secs = 3;
-    limits.stall_secs = 2;
-    limits.attempts = 5;
-    limits
-}
+use openstack::context;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_over_breaking_connections_is_byte_identical() {
@@ -110,6 +58,45 @@ async fn a_put_whose_answer_is_lost_is_settled_by_looking() {
     let lost = bench.proxy.requests(Which::next(), "DELETE", "/mine", RequestFault::LoseAnswer);
     let report = bench.store.delete(&bench.cx, &[key("mine")]).await.unwrap();
     assert_eq!((lost.hits(), report.deleted), (1, vec![key("mine")]), "what an attempt without an answer removed counts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_401_after_a_lost_answer_leaves_the_effect_unknown() {
+    let Some(bench) = Bench::new(CallLimits::default()).await else { return };
+    bench.store.put(&bench.cx, &key("gone"), "x".into(), PutOptions::if_absent()).await.unwrap();
+    let lost = bench.proxy.requests(Which::nth(1), "DELETE", "/gone", RequestFault::LoseAnswer);
+    let refused = bench.proxy.requests(Which::after(1), "DELETE", "/gone", RequestFault::Answer(Reply::status(401)));
+    let report = bench.store.delete(&bench.cx, &[key("gone")]).await.unwrap();
+    assert_eq!((lost.hits(), refused.hits()), (1, 2), "once more with a renewed token, and no more");
+    let [(_, error)] = report.failed.as_slice() else { panic!("{report:?}") };
+    assert_eq!((error.code().name, error.effect()), ("store.denied", Effect::Unknown), "{error}");
+    assert!(bench.store.head(&bench.cx, &key("gone")).await.unwrap_err().is_not_found(), "it was removed");
+
+    // Refused at once it certainly did nothing.
+    bench.store.put(&bench.cx, &key("there"), "x".into(), PutOptions::if_absent()).await.unwrap();
+    bench.proxy.requests(Which::all(), "DELETE", "/there", RequestFault::Answer(Reply::status(401)));
+    let report = bench.store.delete(&bench.cx, &[key("there")]).await.unwrap();
+    assert_eq!(report.failed.iter().map(|(_, error)| error.effect()).collect::<Vec<_>>(), [Effect::None]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_segment_that_fails_at_the_end_leaves_no_object_and_no_segments() {
+    let Some(bench) = Bench::new(impatient()).await else { return };
+    let segments = format!("{}_segments", bench.config.container);
+    let lost = || RequestFault::LoseAnswer;
+    let faults = [("refused", RequestFault::Answer(Reply::status(403))), ("broken", RequestFault::Reset), ("lost", lost())];
+    for (name, fault) in faults {
+        // The last segment is sent by `finish` alone.
+        let mut writer = bench.store.writer(&bench.cx, &key(name), WriteOptions::new(bench.cx.job().clone())).await.unwrap();
+        writer.write(data(1, 3 * MIB + 5)).await.unwrap();
+        let failing = bench.proxy.requests(Which::all(), "PUT", "/00000003", fault);
+        let error = writer.finish().await.unwrap_err();
+        bench.proxy.clear();
+        assert!(failing.hits() > 0 && error.effect() == Effect::None, "{name}: {error}");
+        assert!(bench.store.head(&bench.cx, &key(name)).await.unwrap_err().is_not_found(), "{name}: there is an object");
+        let left = bench.openstack.names(&segments, ".backup/tmp/parts/").await;
+        assert!(left.is_empty(), "{name}: {left:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,11 @@ pub fn peak_kib() -> u64 {
     status_kib("/proc/self/status", "VmHWM:")
 }
 
+/// The most memory that a process has had so far, in KiB.
+pub fn peak_kib_of(pid: u32) -> u64 {
+    status_kib(&format!("/proc/{pid}/status"), "VmHWM:")
+}
+
 /// The memory that a process has now, in KiB (`VmRSS`).
 pub fn resident_kib(pid: u32) -> u64 {
     status_kib(&format!("/proc/{pid}/status"), "VmRSS:")

@@ -4,9 +4,12 @@
 //! `testkit::store_suite` on it.
 
 mod ext;
+mod notes;
+mod payload;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,6 +17,8 @@ use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 
 pub use ext::StoreExt;
+pub use notes::UploadNotes;
+pub use payload::{Payload, by_writer};
 
 use crate::context::JobContext;
 use crate::digest::Digest;
@@ -55,6 +60,32 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Starts writing a big object. Nothing is visible before [`ObjectWriter::finish`].
     async fn writer(&self, cx: &JobContext, key: &ObjectKey, options: WriteOptions) -> Result<Box<dyn ObjectWriter>>;
+
+    /// Stores an object whose bytes can be read again, in the way that suits the store best; by a writer unless it has a better one.
+    ///
+    /// # Errors
+    /// As [`ObjectWriter::finish`]; those of the payload.
+    async fn put_from(
+        &self,
+        cx: &JobContext,
+        key: &ObjectKey,
+        payload: Arc<dyn Payload>,
+        options: WriteOptions,
+    ) -> Result<ObjectMeta> {
+        payload::by_writer(self, cx, key, payload, options).await
+    }
+
+    /// The bytes of memory that [`Store::put_from`] holds at most for an object of `size` bytes.
+    fn put_memory(&self, size: u64) -> u64 {
+        self.writer_memory(Some(size))
+    }
+
+    /// Removes what is left of an upload whose writer died, by the name that [`WriteOptions::notes`] kept. An object that it made is
+    /// left alone, and so is everything else.
+    async fn give_up(&self, cx: &JobContext, key: &ObjectKey, upload: &str) -> Result<()> {
+        let _ = (cx, key, upload);
+        Ok(())
+    }
 
     /// Reads an object, or the bytes of `options.range`, which is cut at the object's end.
     ///
@@ -181,12 +212,14 @@ pub struct WriteOptions {
     /// The SHA-256 of all bytes that will come, when it is known before: the store keeps it with the object where it can, and
     /// [`ObjectMeta::sha256`] gives it back.
     pub sha256: Option<Digest>,
+    /// Hears of what a crash would leave unfinished at the store.
+    pub notes: Option<Arc<dyn UploadNotes>>,
 }
 
 impl WriteOptions {
     /// Options for a new object of the job `owner`; never replaces one.
     pub fn new(owner: JobId) -> Self {
-        Self { owner, if_absent: true, size_hint: None, retain_until: None, sha256: None }
+        Self { owner, if_absent: true, size_hint: None, retain_until: None, sha256: None, notes: None }
     }
 
     /// Sets [`WriteOptions::if_absent`].
@@ -207,6 +240,13 @@ impl WriteOptions {
     #[must_use]
     pub fn sha256(mut self, digest: Option<Digest>) -> Self {
         self.sha256 = digest;
+        self
+    }
+
+    /// Sets [`WriteOptions::notes`].
+    #[must_use]
+    pub fn notes(mut self, notes: Option<Arc<dyn UploadNotes>>) -> Self {
+        self.notes = notes;
         self
     }
 

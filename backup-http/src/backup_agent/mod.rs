@@ -48,6 +48,7 @@ pub use stage::{Operation, Stage};
 pub use work::{AgentWork, BackupFile, Cause, Ending, Failure, Interrupted, Logs, Progress, Run, StageLog};
 
 use crate::auth::{Auth, AuthConfig, BasicUser};
+use crate::observe::Metrics;
 use jobs::Jobs;
 use parse::Defaults;
 
@@ -74,6 +75,7 @@ impl BackupAgent {
             state,
             credentials,
             environment: Environment::default(),
+            metrics: None,
             max_jobs: MAX_JOBS,
             retention: RETENTION,
             defaults: Defaults { s3_endpoint: S3_ENDPOINT.to_owned(), skip_storage: false },
@@ -93,6 +95,7 @@ pub struct AgentBuilder {
     state: Arc<dyn State>,
     credentials: BasicUser,
     environment: Environment,
+    metrics: Option<Metrics>,
     max_jobs: usize,
     retention: Duration,
     defaults: Defaults,
@@ -103,6 +106,13 @@ impl AgentBuilder {
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
+        self
+    }
+
+    /// Sets where jobs are counted.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
         self
     }
 
@@ -147,7 +157,8 @@ impl AgentBuilder {
         let mut config = AuthConfig::default();
         config.basic.push(self.credentials);
         let auth = Auth::rendering(&config, |_| errors::unauthorised())?;
-        let jobs = Arc::new(Jobs::new(self.work, self.state, self.environment, self.max_jobs, self.retention));
+        let jobs = Jobs::new(self.work, self.state, self.environment, self.max_jobs, self.retention);
+        let jobs = Arc::new(jobs.counted_by(self.metrics));
         jobs.recover().await?;
         Ok(BackupAgent { jobs, defaults: Arc::new(self.defaults), auth })
     }

@@ -52,6 +52,7 @@ enum Place {
     Swift {
         auth_url: String,
         domain: String,
+        region: String,
         container: String,
         project: String,
         username: String,
@@ -153,7 +154,7 @@ impl Draft {
                 let endpoint = if self.skip_storage { endpoint } else { "given" };
                 absent(&[("authKey", key), ("authSecret", secret), ("bucket", bucket), ("endpoint", endpoint)])
             }
-            Place::Swift { auth_url, domain, container, project, username, password } => absent(&[
+            Place::Swift { auth_url, domain, container, project, username, password, .. } => absent(&[
                 ("authUrl", auth_url),
                 ("domain", domain),
                 ("container_name", container),
@@ -234,6 +235,7 @@ impl Place {
             "SWIFT" => Self::Swift {
                 auth_url: fields.text("authUrl")?,
                 domain: fields.text("domain")?,
+                region: fields.text("region")?,
                 container: fields.text("container_name")?,
                 project: fields.text("project_name")?,
                 username: fields.text("username")?,
@@ -248,9 +250,10 @@ impl Place {
             Self::S3 { bucket, endpoint, key, secret, region, .. } => {
                 vec![("bucket", bucket), ("endpoint", endpoint), ("authKey", key), ("authSecret", secret), ("region", region)]
             }
-            Self::Swift { auth_url, domain, container, project, username, password } => vec![
+            Self::Swift { auth_url, domain, region, container, project, username, password } => vec![
                 ("authUrl", auth_url),
                 ("domain", domain),
+                ("region", region),
                 ("container_name", container),
                 ("project_name", project),
                 ("username", username),
@@ -275,12 +278,21 @@ impl Place {
                 let (access_key, secret_key) = (key.into(), secret.into());
                 Ok(Destination::S3(S3Destination { endpoint, tls, region, bucket, prefix, access_key, secret_key }))
             }
-            Self::Swift { auth_url, domain, container, project, username, password } => {
+            Self::Swift { auth_url, domain, region, container, project, username, password } => {
                 if with_credentials(&auth_url) {
                     return Err("destination.authUrl is invalid: it holds credentials".to_owned());
                 }
                 let password = password.into();
-                Ok(Destination::Swift(SwiftDestination { auth_url, domain, container, project, prefix, username, password }))
+                Ok(Destination::Swift(SwiftDestination {
+                    auth_url,
+                    domain,
+                    region,
+                    container,
+                    project,
+                    prefix,
+                    username,
+                    password,
+                }))
             }
             Self::Unknown => Err("type not supported".to_owned()),
         }

@@ -66,6 +66,7 @@ impl Shown {
             Destination::Swift(swift) => Self {
                 auth_url: swift.auth_url.clone(),
                 domain: swift.domain.clone(),
+                region: swift.region.clone(),
                 container: swift.container.clone(),
                 project: swift.project.clone(),
                 ..shown

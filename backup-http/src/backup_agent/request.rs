@@ -81,6 +81,8 @@ pub struct SwiftDestination {
     pub auth_url: String,
     /// The domain of the user and of the project, by name.
     pub domain: String,
+    /// The region; empty for the first one of Keystone's catalogue.
+    pub region: String,
     /// The container.
     pub container: String,
     /// The project, by name.

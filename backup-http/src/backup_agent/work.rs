@@ -106,17 +106,26 @@ pub struct Ending {
     pub failures: Vec<Failure>,
     /// The file that a backup made, as far as it got that far.
     pub file: Option<BackupFile>,
+    /// Bytes that went to or came from the destination.
+    pub moved: u64,
 }
 
 impl Ending {
     /// A good end.
     pub fn good(file: Option<BackupFile>) -> Self {
-        Self { failures: Vec::new(), file }
+        Self { failures: Vec::new(), file, moved: 0 }
     }
 
     /// A bad one.
     pub fn failed(failures: Vec<Failure>, file: Option<BackupFile>) -> Self {
-        Self { failures, file }
+        Self { failures, file, moved: 0 }
+    }
+
+    /// Sets [`Ending::moved`].
+    #[must_use]
+    pub fn moved(mut self, bytes: u64) -> Self {
+        self.moved = bytes;
+        self
     }
 }
 

@@ -1,9 +1,10 @@
 //! The registry: what is counted while it happens, and what is looked up when somebody asks.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use backup_core::service::{Health, JobObserver, JobRecord, SetHealth};
+use backup_core::service::{Health, JobKind, JobObserver, JobRecord, SetHealth};
 use chrono::{DateTime, Utc};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -13,7 +14,7 @@ use prometheus_client::registry::Registry;
 
 use super::calls::{CallFamilies, RemoteCall};
 use super::http::HttpFamilies;
-use super::jobs::JobFamilies;
+use super::jobs::{CountedJob, JobFamilies, Others};
 
 /// The metrics of a process. Cheap to clone; clones are the same metrics.
 ///
@@ -27,6 +28,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Mutex<Registry>,
     jobs: JobFamilies,
+    others: Others,
     calls: CallFamilies,
     http: HttpFamilies,
     now: Now,
@@ -73,7 +75,7 @@ impl Metrics {
         let jobs = JobFamilies::registered(&mut registry);
         let calls = CallFamilies::registered(&mut registry);
         let http = HttpFamilies::registered(&mut registry);
-        Self(Arc::new(Inner { registry: Mutex::new(registry), jobs, calls, http, now }))
+        Self(Arc::new(Inner { registry: Mutex::new(registry), jobs, others: Others::default(), calls, http, now }))
     }
 
     /// Lets a program register metrics of its own; their names begin with `backup_`, too.
@@ -91,10 +93,27 @@ impl Metrics {
         self.0.calls.ended(call);
     }
 
+    /// Counts a job that is none of the service's, from now on.
+    #[must_use]
+    pub fn job(&self, kind: JobKind) -> CountedJob {
+        CountedJob::new(self.clone(), kind)
+    }
+
+    pub(super) fn jobs(&self) -> &JobFamilies {
+        &self.0.jobs
+    }
+
+    pub(super) fn others(&self) -> &Others {
+        &self.0.others
+    }
+
     /// OpenMetrics text, with what the service says of itself: running and queued jobs, and health.
     pub(super) fn text(&self, service: Option<((usize, usize), Health)>) -> String {
         let registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(((running, queued), health)) = service {
+            let others =
+                |count: &std::sync::atomic::AtomicI64| usize::try_from(count.load(Ordering::Relaxed)).unwrap_or_default();
+            let (running, queued) = (running + others(&self.0.others.running), queued + others(&self.0.others.queued));
             self.0.now.update(running, queued, &health);
         }
         let mut text = String::new();

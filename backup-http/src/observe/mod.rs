@@ -24,6 +24,7 @@ use backup_core::service::BackupService;
 pub use calls::RemoteCall;
 pub use health::{HealthAnswer, ProcessState, SetAnswer};
 pub use http::{HttpMetrics, Measured, MeasuredFuture};
+pub use jobs::CountedJob;
 pub use metrics::Metrics;
 pub use openapi::{document, merged};
 

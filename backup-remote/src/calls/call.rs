@@ -25,17 +25,19 @@ pub struct Call {
     pub changes: bool,
     /// Bytes that it sends: the bandwidth limit counts them for every attempt, and the time limit of an attempt grows with them.
     pub bytes: u64,
+    /// The bytes are counted for the bandwidth limit while they are sent, not before.
+    pub(crate) streamed: bool,
 }
 
 impl Call {
     /// A call that changes nothing.
     pub fn reading(operation: &'static str) -> Self {
-        Self { operation, repeat: Repeat::Always, changes: false, bytes: 0 }
+        Self { operation, repeat: Repeat::Always, changes: false, bytes: 0, streamed: false }
     }
 
     /// A call that changes something.
     pub fn changing(operation: &'static str, repeat: Repeat) -> Self {
-        Self { operation, repeat, changes: true, bytes: 0 }
+        Self { operation, repeat, changes: true, bytes: 0, streamed: false }
     }
 
     /// Sets how many bytes it sends.

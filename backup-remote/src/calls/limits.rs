@@ -34,7 +34,7 @@ impl Default for CallLimits {
 
 impl CallLimits {
     /// The time limit of one attempt that sends `bytes`.
-    pub(super) fn attempt(&self, bytes: u64) -> Duration {
+    pub(crate) fn attempt(&self, bytes: u64) -> Duration {
         Duration::from_secs(self.timeout_secs.max(1).saturating_add(bytes / SLOWEST))
     }
 

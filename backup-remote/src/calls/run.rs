@@ -84,7 +84,9 @@ impl Calls {
             parallel.acquire_owned().await.map_err(closed)
         });
         let _place = place.await?;
-        self.paced(cx, call.bytes).await?;
+        if !call.streamed {
+            self.paced(cx, call.bytes).await?;
+        }
         made.attempts += 1;
         // Made only now: what it computes at once, a signature's time above all, is not to grow old in a queue.
         let attempt = attempt(made.attempts);

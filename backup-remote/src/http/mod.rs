@@ -5,6 +5,7 @@ mod failure;
 mod options;
 mod pieces;
 mod send;
+mod streamed;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ pub use http;
 pub use body::Body;
 pub use options::HttpOptions;
 pub use send::{made_again, unsettled};
+pub use streamed::Streamed;
 
 use crate::Calls;
 
@@ -33,7 +35,7 @@ impl Http {
     /// A client that makes `calls`.
     ///
     /// # Errors
-    /// `remote.config` when the file of authorities cannot be used.
+    /// `remote.config` when a file of certificates cannot be used.
     pub fn new(calls: Calls, options: &HttpOptions) -> Result<Self> {
         Ok(Self { client: options.client(calls.limits())?, calls })
     }

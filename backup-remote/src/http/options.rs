@@ -14,6 +14,8 @@ use crate::{CallLimits, codes};
 pub struct HttpOptions {
     /// Certificates of authorities to trust besides the system's, as PEM.
     pub ca_file: Option<PathBuf>,
+    /// Our certificate and its private key, as PEM, for services that ask who calls.
+    pub identity_files: Option<(PathBuf, PathBuf)>,
 }
 
 impl HttpOptions {
@@ -21,6 +23,13 @@ impl HttpOptions {
     #[must_use]
     pub fn ca_file(mut self, file: Option<PathBuf>) -> Self {
         self.ca_file = file;
+        self
+    }
+
+    /// Sets [`HttpOptions::identity_files`].
+    #[must_use]
+    pub fn identity_files(mut self, files: Option<(PathBuf, PathBuf)>) -> Self {
+        self.identity_files = files;
         self
     }
 
@@ -53,11 +62,32 @@ impl HttpOptions {
         if !authorities.is_empty() {
             builder = builder.tls_certs_merge(authorities);
         }
+        if let Some(identity) = self.identity()? {
+            builder = builder.identity(identity);
+        }
         builder.build().map_err(|error| {
             let cause = super::failure::described(&error);
             // Certificates are looked into only here.
-            refused(&self.ca_file.as_ref().map_or_else(|| "the HTTP client".to_owned(), |file| named(file)), &cause)
+            let identity =
+                || self.identity_files.as_ref().map(|(certificate, _)| format!("the certificate {}", certificate.display()));
+            let files: Vec<String> = self.ca_file.as_deref().map(named).into_iter().chain(identity()).collect();
+            refused(&if files.is_empty() { "the HTTP client".to_owned() } else { files.join(", ") }, &cause)
         })
+    }
+
+    fn identity(&self) -> Result<Option<reqwest::Identity>> {
+        let Some((certificate, key)) = &self.identity_files else { return Ok(None) };
+        let mut pem = Vec::new();
+        for file in [certificate, key] {
+            let read = std::fs::read(file).map_err(|error| refused(&format!("the file {}", file.display()), &error))?;
+            pem.extend_from_slice(&read);
+            pem.push(b'\n');
+        }
+        let identity = reqwest::Identity::from_pem(&pem).map_err(|error| {
+            let files = format!("the certificate {} with the key {}", certificate.display(), key.display());
+            refused(&files, &super::failure::described(&error))
+        })?;
+        Ok(Some(identity))
     }
 
     fn authorities(&self) -> Result<Vec<reqwest::Certificate>> {

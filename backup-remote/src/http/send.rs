@@ -12,7 +12,10 @@ use super::Http;
 use super::body::Body;
 use super::failure;
 use super::pieces::Pieces;
+use super::streamed::Streamed;
 use crate::{Attempt, Call, Failure, codes};
+
+const MEBIBYTE: u64 = 1 << 20;
 
 /// Marks an answer before which another attempt may have taken effect.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +44,8 @@ pub fn made_again<T>(earlier: bool, outcome: Result<Response<T>>) -> Result<Resp
 
 impl Http {
     /// Sends a request whose body is these pieces, and answers as soon as the head of the answer is there; its body is read by the
-    /// caller, outside of the call's attempts. The bytes of the body are those of the call, whatever [`Call::bytes`] says.
+    /// caller, outside of the call's attempts. The bytes of the body are those of the call, whatever [`Call::bytes`] says. A
+    /// [`Streamed`] in the request's extensions is sent instead of the pieces.
     ///
     /// # Errors
     /// `remote.unreachable`, `remote.timeout`; `remote.overloaded` for 429, 500, 502, 503 and 504, which are attempted again and waited
@@ -97,7 +101,12 @@ impl Http {
     where
         F: Future<Output = Attempt<Response<T>>>,
     {
-        let call = call.clone().bytes(request.body().iter().map(|piece| piece.len() as u64).sum());
+        let streamed = request.extensions().get::<Streamed>();
+        let mut call = call.clone().bytes(match streamed {
+            Some(streamed) => streamed.size(),
+            None => request.body().iter().map(|piece| piece.len() as u64).sum(),
+        });
+        call.streamed = streamed.is_some();
         let url = url(request)?;
         let may_be = AtomicBool::new(false);
         let attempt = |_| async {
@@ -121,18 +130,21 @@ impl Http {
     }
 
     async fn attempt(&self, cx: &JobContext, url: reqwest::Url, request: &Request<Vec<Bytes>>) -> Attempt<Response<Body>> {
-        let outgoing = self
-            .client
-            .request(request.method().clone(), url)
-            .headers(request.headers().clone())
-            .body(reqwest::Body::wrap(Pieces::new(request.body())));
-        // Left out for an empty body by the client, and missed by servers where a body may be.
-        let empty = request.body().iter().all(Bytes::is_empty) && !request.headers().contains_key(CONTENT_LENGTH);
-        let expected = matches!(*request.method(), Method::PUT | Method::POST | Method::PATCH);
-        let outgoing = if empty && expected { outgoing.header(CONTENT_LENGTH, 0) } else { outgoing };
-        let answer = match outgoing.send().await {
+        let outgoing = self.client.request(request.method().clone(), url).headers(request.headers().clone());
+        let answer = match request.extensions().get::<Streamed>() {
+            Some(streamed) => self.stream(cx, outgoing, streamed).await,
+            None => {
+                let outgoing = outgoing.body(reqwest::Body::wrap(Pieces::new(request.body())));
+                // Left out for an empty body by the client, and missed by servers where a body may be.
+                let empty = request.body().iter().all(Bytes::is_empty) && !request.headers().contains_key(CONTENT_LENGTH);
+                let expected = matches!(*request.method(), Method::PUT | Method::POST | Method::PATCH);
+                let outgoing = if empty && expected { outgoing.header(CONTENT_LENGTH, 0) } else { outgoing };
+                outgoing.send().await.map_err(failure::of)
+            }
+        };
+        let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return failure::of(error),
+            Err(attempt) => return attempt,
         };
         let response = Response::from(answer).map(|body| Body::new(body, cx.clone(), self.calls().clone()));
         let status = response.status();
@@ -145,6 +157,32 @@ impl Http {
         // Who says that there were too many requests has not worked on this one; behind a 503 there may be a balancer that gave up waiting.
         let failed = if status == http::StatusCode::TOO_MANY_REQUESTS { Failure::unsent(error) } else { Failure::sent(error) };
         Attempt::Failed(failed.after(after))
+    }
+}
+
+impl Http {
+    /// Sends a body while it is read.
+    async fn stream<T>(
+        &self,
+        cx: &JobContext,
+        outgoing: reqwest::RequestBuilder,
+        streamed: &Streamed,
+    ) -> std::result::Result<reqwest::Response, Attempt<T>> {
+        let (body, flow) = streamed.begin(cx, self.calls());
+        let limit = self.calls().limits().attempt(MEBIBYTE);
+        let sent = tokio::select! {
+            biased;
+            sent = outgoing.body(reqwest::Body::wrap(body)).send() => sent,
+            () = flow.stalled(cx, limit) => {
+                let what = format!("nothing moved for {} s", limit.as_secs());
+                return Err(Attempt::Failed(Failure::sent(Error::new(&codes::TIMEOUT, what))));
+            }
+        };
+        sent.map_err(|error| match flow.broken() {
+            // The request was not complete, and the bytes will not be better another time.
+            Some(broken) => Attempt::Ended(Err(broken)),
+            None => failure::of(error),
+        })
     }
 }
 

@@ -46,6 +46,18 @@ impl Catalogue {
     /// # Errors
     /// `keystone.no_endpoint`, with what there is; also when several regions have one and none is asked for.
     pub fn endpoint(&self, types: &[&str], interface: Interface, region: Option<&str>) -> Result<&str> {
+        self.find(types, interface, region, false)
+    }
+
+    /// As [`Catalogue::endpoint`], but with several regions and none asked for the first one that the catalogue names.
+    ///
+    /// # Errors
+    /// `keystone.no_endpoint`, with what there is.
+    pub fn first_endpoint(&self, types: &[&str], interface: Interface, region: Option<&str>) -> Result<&str> {
+        self.find(types, interface, region, true)
+    }
+
+    fn find(&self, types: &[&str], interface: Interface, region: Option<&str>, first_region: bool) -> Result<&str> {
         let mut found: Option<&Endpoint> = None;
         for kind in types {
             for endpoint in self.of(kind).filter(|endpoint| endpoint.interface == interface.as_str()) {
@@ -53,7 +65,7 @@ impl Catalogue {
                     continue;
                 }
                 match found {
-                    Some(first) if first.region() != endpoint.region() => {
+                    Some(first) if !first_region && first.region() != endpoint.region() => {
                         return Err(self.without(types, interface, region, "more than one"));
                     }
                     Some(_) => {}

@@ -49,6 +49,10 @@ pub struct KeystoneConfig {
     /// The region whose endpoints are used; may be left out where the catalogue has only one.
     #[serde(default)]
     pub region: Option<String>,
+    /// For a program whose users name no region: with several and none given, the first one of the catalogue is used. No key of a
+    /// configuration.
+    #[serde(skip)]
+    pub first_region: bool,
     /// Which of a service's addresses is used.
     #[serde(default)]
     pub interface: Interface,
@@ -112,6 +116,7 @@ impl KeystoneConfig {
             application_credential_id: set("OS_APPLICATION_CREDENTIAL_ID"),
             application_credential_secret: set("OS_APPLICATION_CREDENTIAL_SECRET").map(Secret::from),
             region: set("OS_REGION_NAME"),
+            first_region: false,
             interface,
             ca_file: set("OS_CACERT").map(PathBuf::from),
         };

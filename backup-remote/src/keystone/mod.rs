@@ -99,8 +99,12 @@ impl Keystone {
     pub async fn service(&self, cx: &JobContext, http: Http, types: &[&str]) -> Result<Service> {
         let token = self.token(cx).await?;
         let config = &self.shared.config;
-        let url = token.catalogue().endpoint(types, config.interface, config.region.as_deref())?.to_owned();
-        Ok(Service::new(self.clone(), http, url))
+        let (catalogue, region) = (token.catalogue(), config.region.as_deref());
+        let url = match config.first_region {
+            true => catalogue.first_endpoint(types, config.interface, region)?,
+            false => catalogue.endpoint(types, config.interface, region)?,
+        };
+        Ok(Service::new(self.clone(), http, url.to_owned()))
     }
 
     async fn current(&self, cx: &JobContext, rejected: Option<&Token>) -> Result<Arc<Token>> {

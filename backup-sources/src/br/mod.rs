@@ -21,6 +21,7 @@ mod executor;
 mod failure;
 mod inspect;
 pub mod meta;
+mod percent;
 mod program;
 mod restore;
 mod sql;

@@ -9,7 +9,7 @@ use backup_core::error::codes::{JOB_CANCELLED, JOB_DEADLINE};
 use backup_core::{Error, JobContext, Result};
 
 use super::plan::Plan;
-use super::record::{Entry, Record};
+use super::record::{Entry, Notebook, Record};
 use super::stage::Stage;
 use super::watch::{StageOutcome, Watch};
 use crate::process::{End, Group, Launch, Log, Logs, Secrets, codes};
@@ -45,6 +45,10 @@ impl<'a> Job<'a> {
 
     pub(super) fn plan(&self) -> &'a Plan {
         self.plan
+    }
+
+    pub(super) fn notebook(&self) -> Notebook {
+        Notebook::of(self.record.as_ref())
     }
 
     /// Runs a stage to its end.

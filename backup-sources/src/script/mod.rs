@@ -30,6 +30,7 @@ pub use job_file::JobFile;
 pub use parameters::{MAX_PARAMETER, Parameters};
 pub use plan::Plan;
 pub use program::Program;
+pub use record::Notebook;
 pub use recover::{Interrupted, Recovered, interrupted, recover};
 pub use run::{Ended, Failure, Main, Work, run};
 pub use stage::{Operation, Stage};

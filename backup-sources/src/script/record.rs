@@ -9,6 +9,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use backup_core::{Error, Result, Secret};
@@ -51,9 +52,15 @@ struct StoredProgram {
 
 /// A value that is written down, and whether logs may show it.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+pub(super) struct Stored {
     value: String,
     secret: bool,
+}
+
+impl Stored {
+    pub(super) fn into_secret(self) -> Secret {
+        Secret::new(self.value)
+    }
 }
 
 impl std::fmt::Debug for Stored {
@@ -70,6 +77,8 @@ pub(super) enum Entry {
     Starting { stage: Stage, at: DateTime<Utc> },
     /// The program begins.
     Started { stage: Stage, group: Option<GroupId> },
+    /// What the work of the main stage has to find again.
+    Note { note: Stored },
     /// It ended.
     Ended { stage: Stage, at: DateTime<Utc>, outcome: StageOutcome },
 }
@@ -78,7 +87,33 @@ pub(super) enum Entry {
 #[derive(Debug)]
 pub(super) struct Record {
     directory: PathBuf,
-    file: File,
+    file: Arc<File>,
+}
+
+/// Where the work of a job notes what has to be found again after a crash; [`Interrupted::notes`](super::Interrupted::notes) gives it back.
+/// Notes are gone with the record, when the job has ended. A clone is the same notebook.
+#[derive(Debug, Clone)]
+pub struct Notebook(Option<Pages>);
+
+#[derive(Debug, Clone)]
+struct Pages {
+    directory: PathBuf,
+    file: Arc<File>,
+}
+
+impl Notebook {
+    pub(super) fn of(record: Option<&Record>) -> Self {
+        Self(record.map(|record| Pages { directory: record.directory.clone(), file: Arc::clone(&record.file) }))
+    }
+
+    /// Keeps a note, durably. Without a state directory there is nothing that could be found again, and nothing is kept.
+    ///
+    /// # Errors
+    /// `script.record`.
+    pub async fn note(&self, note: &Secret) -> Result<()> {
+        let Some(Pages { directory, file }) = &self.0 else { return Ok(()) };
+        append(directory, file, &Entry::Note { note: Stored { value: note.expose().to_owned(), secret: true } }).await
+    }
 }
 
 /// What is left of an interrupted job.
@@ -124,7 +159,7 @@ impl Record {
             Ok(file)
         };
         match begin() {
-            Ok(file) => Ok(Self { directory, file }),
+            Ok(file) => Ok(Self { directory, file: Arc::new(file) }),
             Err(error) => {
                 let _ = std::fs::remove_dir_all(&directory);
                 Err(failed(error))
@@ -155,20 +190,12 @@ impl Record {
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());
         let head: Option<Head> = lines.next().and_then(|line| serde_json::from_str(line).ok());
         let entries = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
-        Ok(Some(Taken { record: Self { directory: directory.to_owned(), file }, head, entries }))
+        Ok(Some(Taken { record: Self { directory: directory.to_owned(), file: Arc::new(file) }, head, entries }))
     }
 
     /// Notes what happened, durably.
     pub(super) async fn note(&self, entry: &Entry) -> Result<()> {
-        let failed = |error| failed("writing", &self.directory, error);
-        let mut line = serde_json::to_vec(entry).map_err(|error| failed(error.into()))?;
-        line.push(b'\n');
-        let file = self.file.try_clone().map_err(failed)?;
-        let written = tokio::task::spawn_blocking(move || {
-            (&file).write_all(&line)?;
-            file.sync_data()
-        });
-        written.await.map_err(io::Error::other).flatten().map_err(failed)
+        append(&self.directory, &self.file, entry).await
     }
 
     /// Where the log of a stage's stream is spooled.
@@ -182,6 +209,18 @@ impl Record {
         std::fs::remove_file(self.directory.join(FILE)).map_err(failed)?;
         std::fs::remove_dir_all(&self.directory).map_err(failed)
     }
+}
+
+async fn append(directory: &Path, file: &Arc<File>, entry: &Entry) -> Result<()> {
+    let failed = |error| failed("writing", directory, error);
+    let mut line = serde_json::to_vec(entry).map_err(|error| failed(error.into()))?;
+    line.push(b'\n');
+    let file = Arc::clone(file);
+    let written = tokio::task::spawn_blocking(move || {
+        (&*file).write_all(&line)?;
+        file.sync_data()
+    });
+    written.await.map_err(io::Error::other).flatten().map_err(failed)
 }
 
 fn failed(doing: &str, directory: &Path, error: io::Error) -> Error {

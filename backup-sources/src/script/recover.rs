@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use backup_core::{Error, JobContext, Result};
+use backup_core::{Error, JobContext, Result, Secret};
 
 use super::codes;
 use super::job::Job;
@@ -23,6 +23,7 @@ pub struct Interrupted {
     attempts: BTreeMap<Stage, usize>,
     groups: Vec<GroupId>,
     undo: Vec<Stage>,
+    notes: Vec<Secret>,
 }
 
 /// The jobs in a state directory that were interrupted. Those that still run are passed over; records that cannot be read are logged
@@ -95,8 +96,15 @@ impl Interrupted {
         let locks = head.as_ref().is_some_and(Head::locks);
         // Without a head nothing had begun.
         let plan = head.map_or_else(|| Plan::new(id, Operation::Backup), Head::plan);
-        let mut job =
-            Self { watch: Watch::new(), record: None, attempts: BTreeMap::new(), groups: Vec::new(), undo: Vec::new(), plan };
+        let mut job = Self {
+            watch: Watch::new(),
+            record: None,
+            attempts: BTreeMap::new(),
+            groups: Vec::new(),
+            undo: Vec::new(),
+            notes: Vec::new(),
+            plan,
+        };
         let mut began = BTreeMap::new();
         for entry in entries {
             match entry {
@@ -112,6 +120,7 @@ impl Interrupted {
                     let at = began.get(&stage).copied().unwrap_or_default();
                     job.watch.end(stage, at, StageOutcome::Interrupted);
                 }
+                Entry::Note { note } => job.notes.push(note.into_secret()),
                 Entry::Ended { stage, at, outcome } => job.watch.end(stage, at, outcome),
             }
         }
@@ -139,6 +148,11 @@ impl Interrupted {
     /// The stages it reached, with their logs so far.
     pub fn stages(&self) -> Vec<StageReport> {
         self.watch.stages()
+    }
+
+    /// What its work noted, in that order.
+    pub fn notes(&self) -> &[Secret] {
+        &self.notes
     }
 
     /// A window onto it, for looking in while [`Interrupted::undo`] runs.

@@ -4,7 +4,7 @@ use backup_core::{Error, JobContext, Result, async_trait};
 
 use super::job::{Job, Pipes, outcome};
 use super::plan::Plan;
-use super::record::Record;
+use super::record::{Notebook, Record};
 use super::stage::{Role, Stage};
 use super::watch::{StageOutcome, Watch};
 use crate::process::{End, Group, codes};
@@ -31,6 +31,11 @@ impl Main<'_, '_> {
     /// `script.missing`, `program.not_started`, `program.failed`, `program.time_limit`, `script.record`, those of `cx`.
     pub async fn script(&mut self, cx: &JobContext) -> Result<()> {
         self.job.stage(cx, self.stage).await
+    }
+
+    /// Where the work notes what has to be found again after a crash.
+    pub fn notebook(&self) -> Notebook {
+        self.job.notebook()
     }
 
     /// Starts the program of the stage with pipes, for a caller that moves the data itself and ends it with [`Main::end`].

@@ -5,9 +5,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backup_core::error::codes;
 use backup_core::store::WriteOptions;
-use backup_core::{Bytes, Effect, Error, JobContext, ObjectMeta, ObjectWriter, Result, async_trait};
+use backup_core::{Bytes, Effect, JobContext, ObjectMeta, ObjectWriter, Result, async_trait};
 use bytes::BytesMut;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -16,6 +15,7 @@ use super::task;
 use super::temp::Temp;
 use super::tree::Tree;
 use crate::files::{KeyPath, Owner};
+use crate::latch::used_after_error;
 
 /// What one call to the kernel takes, about.
 const PIECE: usize = 1024 * 1024;
@@ -115,7 +115,7 @@ impl FsWriter {
 
     async fn complete(&mut self) -> Result<ObjectMeta> {
         if self.failed {
-            return Err(used_after_error(&self.key));
+            return Err(used_after_error(self.key.as_str()));
         }
         self.append_collected().await?;
         ended(&self.cx, &mut self.append).await?;
@@ -145,16 +145,11 @@ async fn ended(cx: &JobContext, task: &mut Option<JoinHandle<Result<()>>>) -> Re
     }
 }
 
-fn used_after_error(key: &KeyPath) -> Error {
-    let text = format!("the writer of `{}` failed before, or a call to it was dropped; abort it and write again", key.as_str());
-    Error::new(&codes::STORE_WRITER_FAILED, text)
-}
-
 #[async_trait]
 impl ObjectWriter for FsWriter {
     async fn write(&mut self, data: Bytes) -> Result<()> {
         if self.failed {
-            return Err(used_after_error(&self.key));
+            return Err(used_after_error(self.key.as_str()));
         }
         self.failed = true;
         let accepted = self.accept(data).await;

@@ -16,6 +16,7 @@ use super::temp;
 use super::tree::Tree;
 use super::window::{SEGMENT, Window};
 use crate::files::{KeyPath, Owner};
+use crate::latch::used_after_error;
 
 /// Smaller pieces are copied together.
 const SMALL: usize = 256 << 10;
@@ -137,16 +138,11 @@ impl NfsWriter {
     }
 }
 
-fn used_after_error(key: &KeyPath) -> Error {
-    let text = format!("the writer of `{}` failed before, or a call to it was dropped; abort it and write again", key.as_str());
-    Error::new(&codes::STORE_WRITER_FAILED, text)
-}
-
 #[async_trait]
 impl ObjectWriter for NfsWriter {
     async fn write(&mut self, data: Bytes) -> Result<()> {
         if self.failed {
-            return Err(used_after_error(&self.key));
+            return Err(used_after_error(self.key.as_str()));
         }
         self.failed = true;
         let accepted = self.accept(data).await;
@@ -156,7 +152,7 @@ impl ObjectWriter for NfsWriter {
 
     async fn finish(mut self: Box<Self>) -> Result<ObjectMeta> {
         let finished = match self.failed {
-            true => Err(used_after_error(&self.key)),
+            true => Err(used_after_error(self.key.as_str())),
             false => {
                 let rest = std::mem::take(&mut self.collected).freeze();
                 self.complete(rest).await

@@ -208,6 +208,11 @@ impl Store for S3Store {
         Ok(Box::new(writer::S3Writer::open(Arc::clone(&self.bucket), cx, key, options)?))
     }
 
+    async fn give_up(&self, cx: &JobContext, key: &ObjectKey, upload: &str) -> Result<()> {
+        let (wire, name) = (self.bucket.wire.clone(), self.bucket.names.object(key));
+        multipart::Upload { wire, name, id: upload.to_owned() }.abort(cx).await
+    }
+
     async fn read(&self, cx: &JobContext, key: &ObjectKey, options: ReadOptions) -> Result<ObjectRead> {
         read::read(&self.bucket, cx, key, options).await
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_core::error::codes as core_codes;
-use backup_core::store::WriteOptions;
+use backup_core::store::{UploadNotes, WriteOptions};
 use backup_core::{Bytes, Effect, Error, JobContext, ObjectKey, ObjectMeta, ObjectWriter, Result, async_trait};
 use http::HeaderValue;
 use tokio::task::JoinSet;
@@ -18,6 +18,7 @@ use super::parts::PartPlan;
 use super::put::put;
 use super::settle::{read_back, settle, whole};
 use super::wire::checksum_value;
+use crate::latch::used_after_error;
 
 /// How long giving an upload up may take.
 const CLEANUP: Duration = Duration::from_secs(30);
@@ -28,6 +29,7 @@ pub(super) struct S3Writer {
     cx: JobContext,
     key: ObjectKey,
     if_absent: bool,
+    notes: Option<Arc<dyn UploadNotes>>,
     stamp: Stamp,
     plan: PartPlan,
     /// The number of the part that is being filled.
@@ -81,6 +83,7 @@ impl S3Writer {
             cx: cx.clone(),
             key: key.clone(),
             if_absent: options.if_absent,
+            notes: options.notes,
             number: 1,
             filling: Filling::default(),
             size: 0,
@@ -162,6 +165,9 @@ impl S3Writer {
         }
         let upload = Upload::create(&bucket.wire, &cx, object.clone(), bucket.headers(&self.stamp)).await?;
         begun.upload = Some(upload.clone());
+        if let Some(notes) = &self.notes {
+            notes.began(&upload.id).await?;
+        }
         if let Some(note) = &note {
             bucket.write_note(&cx, note, &UploadNote { object, upload: Some(upload.id.clone()) }).await?;
         }
@@ -242,11 +248,6 @@ impl S3Writer {
         };
         Error::new(&codes::S3_TOO_BIG, text)
     }
-}
-
-fn used_after_error(key: &ObjectKey) -> Error {
-    let text = format!("the writer of `{key}` failed before, or a call to it was dropped; abort it and write again");
-    Error::new(&core_codes::STORE_WRITER_FAILED, text)
 }
 
 #[async_trait]

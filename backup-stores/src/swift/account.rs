@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use backup_core::{Digest, JobContext, Result};
 use backup_remote::http::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use backup_remote::http::{Body, made_again, unsettled};
+use backup_remote::http::{Body, Streamed, made_again, unsettled};
 use backup_remote::keystone::Service;
 use backup_remote::{Call, Repeat};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 
-use super::error::refused;
+use super::error::{refused, refused_change};
 use super::limits::Limits;
 use super::place::{Place, Places, escaped};
 
@@ -69,7 +69,8 @@ impl Account {
 
     pub(super) async fn send(&self, cx: &JobContext, call: Call, mut request: Request<Vec<Bytes>>) -> Result<Response<Bytes>> {
         // Swift wants the length of an empty object said; the client says only those of others.
-        if request.method() == Method::PUT && request.body().iter().all(Bytes::is_empty) {
+        let empty = request.body().iter().all(Bytes::is_empty) && request.extensions().get::<Streamed>().is_none();
+        if request.method() == Method::PUT && empty {
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let mut answer = self.service.fetch(cx, &call, request.clone(), ANSWER).await?;
@@ -102,7 +103,7 @@ impl Account {
         if answer.status().is_success() {
             return Ok(());
         }
-        Err(refused("making the container", container, answer.status(), answer.body()))
+        Err(refused_change("making the container", container, &answer))
     }
 
     /// Makes the container of segments, once.
@@ -139,7 +140,7 @@ impl Account {
             status if status.is_success() => Ok(true),
             // An attempt that got no answer may have removed it.
             StatusCode::NOT_FOUND => Ok(unsettled(&answer)),
-            status => Err(refused("deleting", &place.name, status, answer.body())),
+            _ => Err(refused_change("deleting", &place.name, &answer)),
         }
     }
 
@@ -153,7 +154,7 @@ impl Account {
         if answer.status().is_success() {
             return Ok(());
         }
-        Err(refused("writing", &place.name, answer.status(), answer.body()))
+        Err(refused_change("writing", &place.name, &answer))
     }
 
     /// The whole of a small object of the store's own, or of a manifest; `None` when it is not there.

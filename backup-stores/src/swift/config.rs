@@ -12,6 +12,8 @@ use serde::Deserialize;
 use crate::config::StoreUrl;
 
 /// Where a [`SwiftStore`](super::SwiftStore) lives, and who we are there.
+// It repeats the fields of `KeystoneConfig`, whose keys stand beside its own: serde cannot flatten one into the other and still refuse
+// keys that neither has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -51,6 +53,9 @@ pub struct SwiftConfig {
     /// The region; may be left out where the catalogue has only one.
     #[serde(default)]
     pub region: Option<String>,
+    /// See [`KeystoneConfig::first_region`]. No key of a configuration.
+    #[serde(skip)]
+    pub first_region: bool,
     /// Which of Swift's addresses is used.
     #[serde(default)]
     pub interface: Interface,
@@ -87,6 +92,7 @@ impl SwiftConfig {
             application_credential_id: keystone.application_credential_id,
             application_credential_secret: keystone.application_credential_secret,
             region: keystone.region,
+            first_region: keystone.first_region,
             interface: keystone.interface,
             ca_file: keystone.ca_file,
             container: container.into(),
@@ -130,6 +136,7 @@ impl SwiftConfig {
         keystone.application_credential_id.clone_from(&self.application_credential_id);
         keystone.application_credential_secret.clone_from(&self.application_credential_secret);
         keystone.region.clone_from(&self.region);
+        keystone.first_region = self.first_region;
         keystone.interface = self.interface;
         keystone.ca_file.clone_from(&self.ca_file);
         keystone

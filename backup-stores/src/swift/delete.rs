@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use backup_core::store::DeleteReport;
 use backup_core::{Effect, Error, JobContext, ObjectKey, Result};
 use backup_remote::http::http::{HeaderValue, Method, Request, StatusCode, header};
+use backup_remote::http::unsettled;
 use backup_remote::{Call, Repeat};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
@@ -102,7 +103,7 @@ impl Account {
             attempt += 1;
             let call = Call::changing(operation, Repeat::Always);
             let answer = self.service.open(cx, &call, request.clone()).await?;
-            let status = answer.status();
+            let (status, earlier) = (answer.status(), unsettled(&answer));
             let body = match answer.into_body().whole(ANSWER).await {
                 Ok(body) => body,
                 // What was removed then is not there now, which is as good.
@@ -111,7 +112,10 @@ impl Account {
             };
             return match status {
                 StatusCode::OK => read(operation, &body),
-                status => Err(refused(operation, &self.places.container, status, &body)),
+                status => {
+                    let error = refused(operation, &self.places.container, status, &body);
+                    Err(if earlier { error.with_effect(Effect::Unknown) } else { error })
+                }
             };
         }
     }

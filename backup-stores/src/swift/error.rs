@@ -1,8 +1,10 @@
 //! What Swift's statuses mean.
 
-use backup_core::Error;
 use backup_core::error::codes as core_codes;
-use backup_remote::http::http::StatusCode;
+use backup_core::{Effect, Error};
+use backup_remote::http::http::{Response, StatusCode};
+use backup_remote::http::unsettled;
+use bytes::Bytes;
 
 use super::codes;
 
@@ -23,6 +25,12 @@ pub(super) fn refused(doing: &str, name: &str, status: StatusCode, body: &[u8]) 
         _ => &core_codes::STORE_IO,
     };
     Error::new(code, format!("{doing} `{name}`: Swift answered {status}{}", excerpt(body)))
+}
+
+/// The error of an answer to a request that changes something: an attempt before it may have done so.
+pub(super) fn refused_change(doing: &str, name: &str, answer: &Response<Bytes>) -> Error {
+    let error = refused(doing, name, answer.status(), answer.body());
+    if unsettled(answer) { error.with_effect(Effect::Unknown) } else { error }
 }
 
 /// An answer's text on one line, after a colon; without the tags of Swift's error pages.

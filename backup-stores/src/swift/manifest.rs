@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{Account, unquoted};
 use super::codes;
-use super::create::NewObject;
+use super::create::{Content, NewObject};
 use super::digest::md5_of_texts;
-use super::error::refused;
+use super::error::refused_change;
 use super::limits::Large;
 use super::place::{Place, Upload};
 
@@ -62,11 +62,8 @@ impl Account {
             level += 1;
         }
         let (size, etag, body) = manifest(&lines)?;
-        self.create(
-            cx,
-            NewObject { key, body: vec![body], query: PUT, etag, size, if_absent: options.if_absent, sha256: options.sha256 },
-        )
-        .await
+        let new = NewObject { key, query: PUT, etag, size, if_absent: options.if_absent, sha256: options.sha256 };
+        self.create(cx, new, Content::Pieces(vec![body])).await
     }
 
     /// A manifest that another one will name.
@@ -78,7 +75,7 @@ impl Account {
         request.body_mut().push(body);
         let answer = self.send(cx, Call::changing("PutManifest", Repeat::Always).bytes(bytes), request).await?;
         if !answer.status().is_success() {
-            return Err(refused("writing the manifest", &place.name, answer.status(), answer.body()));
+            return Err(refused_change("writing the manifest", &place.name, &answer));
         }
         let stored = answer.headers().get(header::ETAG).and_then(|value| value.to_str().ok()).map(unquoted);
         if stored.is_some_and(|stored| stored != etag) {
@@ -89,20 +86,47 @@ impl Account {
 
     /// Whether the object at `place` is made of segments of this upload.
     pub(super) async fn names(&self, cx: &JobContext, place: &Place, upload: &Upload) -> Result<bool> {
+        let ours = self.places.parts(upload).plain();
+        Ok(self.lines_of(cx, place).await?.iter().any(|name| name.starts_with(&ours)))
+    }
+
+    /// The uploads of this store whose segments the object at `place` is made of; those of others are left to them.
+    pub(super) async fn uploads_of(&self, cx: &JobContext, place: &Place) -> Result<Vec<Upload>> {
+        let (names, all) = (self.lines_of(cx, place).await?, self.places.all_parts().plain());
+        let upload = |name: &String| Upload::of(name.strip_prefix(&all)?.split('/').next()?);
+        let mut uploads: Vec<Upload> = Vec::new();
+        for name in &names {
+            match upload(name) {
+                Some((upload, _)) if uploads.contains(&upload) => {}
+                Some((upload, _)) => uploads.push(upload),
+                None => {
+                    tracing::warn!(
+                        object = place.name,
+                        segment = name,
+                        "a large object of others is replaced; its segments stay"
+                    );
+                    return Ok(Vec::new());
+                }
+            }
+        }
+        Ok(uploads)
+    }
+
+    /// What the manifest at `place` names, as `/container/name`; nothing when there is none.
+    async fn lines_of(&self, cx: &JobContext, place: &Place) -> Result<Vec<String>> {
         #[derive(Deserialize)]
         struct Stored {
             name: String,
         }
         // Of an object that is no manifest only a look is taken: it may be big.
         if !self.head(cx, place).await?.is_some_and(|head| head.large) {
-            return Ok(false);
+            return Ok(Vec::new());
         }
-        let Some(answer) = self.get_own(cx, place, "?multipart-manifest=get", ANSWER).await? else { return Ok(false) };
+        let Some(answer) = self.get_own(cx, place, "?multipart-manifest=get", ANSWER).await? else { return Ok(Vec::new()) };
         let stored: Vec<Stored> = serde_json::from_slice(answer.body()).map_err(|error| {
             Error::new(&backup_remote::codes::ANSWER, format!("the manifest of `{}` cannot be read: {error}", place.name))
         })?;
-        let ours = self.places.parts(upload).plain();
-        Ok(stored.iter().any(|line| line.name.starts_with(&ours)))
+        Ok(stored.into_iter().map(|line| line.name).collect())
     }
 }
 

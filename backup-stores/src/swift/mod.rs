@@ -12,6 +12,7 @@ mod limits;
 mod list;
 mod manifest;
 mod place;
+mod put;
 mod read;
 mod record;
 mod sweep;
@@ -23,7 +24,8 @@ use std::sync::Arc;
 
 use backup_core::error::codes as core_codes;
 use backup_core::store::{
-    Capabilities, DeleteReport, ListOptions, ObjectRead, PutOptions, ReadOptions, SweepOptions, SweepReport, WriteOptions,
+    Capabilities, DeleteReport, ListOptions, ObjectRead, Payload, PutOptions, ReadOptions, SweepOptions, SweepReport,
+    WriteOptions,
 };
 use backup_core::{
     Bytes, Error, JobContext, KeyPrefix, ObjectKey, ObjectMeta, ObjectWriter, Result, ResultExt, Store, async_trait,
@@ -36,7 +38,7 @@ use futures::stream::BoxStream;
 use crate::config::OpenOptions;
 use account::{Account, Shared};
 pub use config::SwiftConfig;
-use create::NewObject;
+use create::{Content, NewObject};
 use limits::Limits;
 use place::{Places, SEGMENTS};
 
@@ -104,7 +106,27 @@ impl Store for SwiftStore {
         }
         let body = vec![body];
         let etag = digest::md5(&body).await?;
-        self.account.create(cx, NewObject { key, body, query: "", etag, size, if_absent: options.if_absent, sha256: None }).await
+        let new = NewObject { key, query: "", etag, size, if_absent: options.if_absent, sha256: None };
+        self.account.create(cx, new, Content::Pieces(body)).await
+    }
+
+    /// In one request as far as the cluster takes objects in one piece: then it is no large object.
+    async fn put_from(
+        &self,
+        cx: &JobContext,
+        key: &ObjectKey,
+        payload: Arc<dyn Payload>,
+        options: WriteOptions,
+    ) -> Result<ObjectMeta> {
+        put::put_from(self, cx, key, payload, options).await
+    }
+
+    fn put_memory(&self, size: u64) -> u64 {
+        if put::in_one_piece(&self.account, size) { put::MEMORY } else { self.writer_memory(Some(size)) }
+    }
+
+    async fn give_up(&self, cx: &JobContext, _: &ObjectKey, upload: &str) -> Result<()> {
+        sweep::give_up(&self.account, cx, upload).await
     }
 
     async fn writer(&self, cx: &JobContext, key: &ObjectKey, options: WriteOptions) -> Result<Box<dyn ObjectWriter>> {

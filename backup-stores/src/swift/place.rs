@@ -90,6 +90,11 @@ impl Places {
         self.unfinished(&format!("swept/{}", upload.name))
     }
 
+    /// Where the segments of all uploads lie.
+    pub(super) fn all_parts(&self) -> Place {
+        self.unfinished("parts/")
+    }
+
     /// Where all segments of an upload lie.
     pub(super) fn parts(&self, upload: &Upload) -> Place {
         self.unfinished(&format!("parts/{}/", upload.name))
@@ -115,6 +120,11 @@ pub(super) struct Upload {
 impl Upload {
     pub(super) fn new(owner: &JobId, random: &dyn Random) -> Self {
         Self { name: format!("{owner}-{:016x}", random.next_u64()) }
+    }
+
+    /// Its name, `<job>-<random>`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// What a record's or mark's name stands for; `None` for names that this store does not make.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::account::{Account, unquoted};
 use super::codes;
 use super::digest::md5;
-use super::error::refused;
+use super::error::refused_change;
 use super::manifest::Line;
 use super::place::Upload;
 
@@ -59,7 +59,7 @@ impl Account {
         *request.body_mut() = pieces;
         let answer = self.send(cx, Call::changing("PutSegment", Repeat::Always).bytes(size_bytes), request).await?;
         if !answer.status().is_success() {
-            return Err(refused("writing the segment", &place.name, answer.status(), answer.body()));
+            return Err(refused_change("writing the segment", &place.name, &answer));
         }
         let stored = answer.headers().get(header::ETAG).and_then(|value| value.to_str().ok()).map(unquoted);
         if stored.as_ref().is_some_and(|stored| *stored != etag) {

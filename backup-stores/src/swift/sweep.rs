@@ -1,5 +1,6 @@
 //! Removing the segments that writers that died left behind. See [`record`](super::record) for why none that is in use is hit.
 
+use backup_core::error::codes;
 use backup_core::store::{SweepOptions, SweepReport};
 use backup_core::{Error, JobContext, JobId, Result};
 use chrono::{DateTime, Utc};
@@ -42,6 +43,17 @@ async fn uploads(account: &Account, cx: &JobContext, place: &Place) -> Result<Ve
         Some((upload, owner, line.modified()))
     });
     Ok(known.collect())
+}
+
+/// Removes what is left of one upload, whose writer is known to be dead.
+pub(super) async fn give_up(account: &Shared, cx: &JobContext, upload: &str) -> Result<()> {
+    let unknown = || Error::new(&codes::INPUT_INVALID, format!("{upload:?} names no upload of this store"));
+    let (upload, _) = Upload::of(upload).ok_or_else(unknown)?;
+    if account.sweep_one(cx, &upload).await? {
+        tracing::info!(upload = upload.name(), "the segments of an unfinished upload were removed");
+    }
+    // Nobody comes back from the dead to see it.
+    account.remove(cx, &account.places.mark(&upload)).await.map(drop)
 }
 
 impl Account {

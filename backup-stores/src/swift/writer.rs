@@ -12,11 +12,12 @@ use tokio::task::JoinHandle;
 use super::account::{Account, Shared};
 use super::codes;
 use super::collect::Collected;
-use super::create::NewObject;
+use super::create::{Content, NewObject};
 use super::digest::md5;
 use super::manifest::Line;
 use super::place::Upload;
 use super::record::Record;
+use crate::latch::used_after_error;
 
 const MIB: u64 = 1 << 20;
 /// Bytes of a segment.
@@ -125,6 +126,9 @@ impl SwiftWriter {
         }
         let upload = Upload::new(&self.options.owner, &*self.cx.environment().random);
         self.account.make_segments_container(&self.cx).await?;
+        if let Some(notes) = &self.options.notes {
+            notes.began(upload.name()).await?;
+        }
         self.upload = Some(upload.clone());
         self.account.put_record(&self.cx, &upload, &Record { key: self.key.clone() }).await?;
         Ok(upload)
@@ -149,16 +153,9 @@ impl SwiftWriter {
         let Some(upload) = self.upload.clone() else {
             let body = self.collected.take();
             let etag = md5(&body).await?;
-            let new = NewObject {
-                key: &self.key,
-                body,
-                query: "",
-                etag,
-                size: self.size,
-                if_absent: self.options.if_absent,
-                sha256: self.options.sha256,
-            };
-            return self.account.create(&self.cx, new).await;
+            let (if_absent, sha256) = (self.options.if_absent, self.options.sha256);
+            let new = NewObject { key: &self.key, query: "", etag, size: self.size, if_absent, sha256 };
+            return self.account.create(&self.cx, new, Content::Pieces(body)).await;
         };
         // Whatever became of a segment: without the manifest there is no object.
         self.last_segments().await.map_err(|error| error.with_effect(Effect::None))?;
@@ -194,11 +191,6 @@ impl SwiftWriter {
         }
         self.account.remove(&cx, &self.account.places.record(&upload)).await.map(drop)
     }
-}
-
-fn used_after_error(key: &ObjectKey) -> Error {
-    let text = format!("the writer of `{key}` failed before, or a call to it was dropped; abort it and write again");
-    Error::new(&core_codes::STORE_WRITER_FAILED, text)
 }
 
 #[async_trait]

@@ -38,6 +38,18 @@ async fn another_client_reads_the_same_bytes_and_we_read_what_it_wrote() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_may_have_an_address_of_ipv6() {
+    if !wanted() {
+        return;
+    }
+    let server = Ganesha::with(Setup { address: "::1", ..Setup::default() });
+    let store = open(&server.config("six")).await.unwrap();
+    store.put(&context(), &key("a"), "x".into(), PutOptions::if_absent()).await.unwrap();
+    assert_eq!(std::fs::read(server.export().join("six/a")).unwrap(), b"x");
+    assert_eq!(store.head(&context(), &key("a")).await.unwrap().size, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_opening_to_write_makes_the_root() {
     if !wanted() {
         return;

@@ -1,16 +1,17 @@
 //! Every operation through every fault: it ends within its deadline, rightly.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backup_core::store::{ListOptions, PutOptions, ReadOptions, Store, StoreExt, SweepOptions};
-use backup_core::{Effect, Error, ErrorKind, JobContext, KeyPrefix, Result};
+use backup_core::store::{ListOptions, PutOptions, ReadOptions, Store, StoreExt, SweepOptions, UploadNotes, WriteOptions};
+use backup_core::{Effect, Error, ErrorKind, JobContext, KeyPrefix, Result, async_trait};
 use backup_remote::testkit::{Ending, FaultyProxy, Gate, Harm, Reply, RequestFault, Which};
+use backup_stores::OpenOptions;
 use chrono::{TimeDelta, Utc};
 use futures::TryStreamExt;
 use serde_json::json;
 
-use crate::bench::{Bench, data, key, write};
+use crate::bench::{Bench, config, data, key, write};
 
 const OPERATIONS: [&str; 7] = ["put", "write", "head", "read", "list", "delete", "sweep"];
 
@@ -152,6 +153,61 @@ async fn an_upload_that_is_repeated_is_byte_identical() {
     assert_eq!((repeated[0].digest, repeated[0].bytes), (repeated[1].digest, repeated[1].bytes));
     assert!(repeated[0].digest.is_some());
     assert_eq!(store.get(&bench.cx, &key("big"), u64::MAX).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_part_that_fails_at_the_end_leaves_no_object_and_no_upload() {
+    let Some((bench, store)) = prepared().await else { return };
+    let denied = Reply::status(403).body("<Error><Code>AccessDenied</Code></Error>");
+    let faults = [("denied", RequestFault::Answer(denied)), ("broken", RequestFault::Reset), ("lost", RequestFault::LoseAnswer)];
+    for (name, fault) in faults {
+        // The last part is sent by `finish` alone.
+        let mut writer = store.writer(&bench.cx, &key(name), WriteOptions::new(bench.cx.job().clone())).await.unwrap();
+        writer.write(data(1, (15 << 20) + 5)).await.unwrap();
+        let failing = bench.proxy.requests(Which::all(), "PUT", "partNumber=", fault);
+        let error = writer.finish().await.unwrap_err();
+        bench.proxy.clear();
+        assert!(failing.hits() > 0 && error.effect() == Effect::None, "{name}: {error}");
+        assert_eq!(bench.left(), ["p/there"], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_guest_gives_up_the_upload_that_its_notes_name_and_no_other() {
+    let Some(bench) = Bench::new().await else { return };
+    let guest = OpenOptions::default().guest(true);
+    let store = config(bench.block()).open_with(&bench.cx, &guest).await.unwrap();
+    let notes = Arc::new(Notes::default());
+    let mut uploads = Vec::new();
+    for _ in 0..2 {
+        let options = WriteOptions::new(bench.cx.job().clone()).size_hint(Some(64 << 20)).notes(Some(notes.clone()));
+        let mut writer = store.writer(&bench.cx, &key("big"), options).await.unwrap();
+        writer.write(data(1, 6 << 20)).await.unwrap();
+        uploads.push(writer);
+    }
+    // The first writer dies, the second one lives.
+    drop(uploads.remove(0));
+    let noted = notes.0.lock().unwrap().clone();
+    assert_eq!((noted.len(), bench.server.uploads(&bench.bucket, "")), (2, 2), "{noted:?}");
+    store.give_up(&bench.cx, &key("big"), &noted[0]).await.unwrap();
+    assert_eq!(bench.server.uploads(&bench.bucket, ""), 1);
+    store.give_up(&bench.cx, &key("big"), &noted[0]).await.unwrap();
+    uploads.remove(0).finish().await.unwrap();
+    // What was finished stays.
+    store.give_up(&bench.cx, &key("big"), &noted[1]).await.unwrap();
+    bench.has_only(&*store, "big", &data(1, 6 << 20)).await;
+}
+
+/// The uploads that were begun.
+#[derive(Debug, Default)]
+struct Notes(Mutex<Vec<String>>);
+
+#[async_trait]
+impl UploadNotes for Notes {
+    async fn began(&self, upload: &str) -> Result<()> {
+        self.0.lock().unwrap().push(upload.to_owned());
+        Ok(())
+    }
 }
 
 #[tokio::test]

@@ -24,3 +24,4 @@ mod parts;
 mod restart;
 mod second_opinion;
 mod sweeping;
+mod tls;

@@ -62,11 +62,13 @@ pub struct Setup {
     pub squash: &'static str,
     /// Whether it has another write verifier after each start. By itself its verifier is the second of its start.
     pub verifiers: bool,
+    /// Where it listens.
+    pub address: &'static str,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { export: None, access: "RW", squash: "No_Root_Squash", verifiers: true }
+        Self { export: None, access: "RW", squash: "No_Root_Squash", verifiers: true, address: "127.0.0.1" }
     }
 }
 
@@ -106,10 +108,10 @@ impl Ganesha {
     /// Starts it; it may not serve yet.
     pub fn spawn(&mut self) {
         let (dir, export) = (self.directory.path().display(), self.export.display());
-        let Setup { access, squash, verifiers, .. } = self.setup;
+        let Setup { access, squash, verifiers, address, .. } = self.setup;
         let (nfs, mount) = (self.nfs_port, self.mount_port);
         let text = format!(
-            "NFS_CORE_PARAM {{ NFS_Port={nfs}; MNT_Port={mount}; Bind_addr=127.0.0.1; Protocols=3; Enable_NLM=false; Enable_RQUOTA=false; }}\n\
+            "NFS_CORE_PARAM {{ NFS_Port={nfs}; MNT_Port={mount}; Bind_addr={address}; Protocols=3; Enable_NLM=false; Enable_RQUOTA=false; }}\n\
              NFSV4 {{ Graceless=true; RecoveryRoot={dir}/recovery; }}\n\
              EXPORT {{ Export_Id=1; Path={export}; Pseudo=/export; Access_Type={access}; Squash={squash}; SecType=sys; Protocols=3; \
              Transports=TCP; FSAL {{ Name=VFS; }} }}\n\
@@ -183,7 +185,7 @@ impl Ganesha {
     /// The same through a proxy of the NFS port.
     pub fn config_over(&self, root: &str, nfs_port: u16) -> NfsConfig {
         let export = self.export.to_str().unwrap();
-        NfsConfig::new("127.0.0.1", export, root).ports(nfs_port, self.mount_port).user_and_group(0, 0)
+        NfsConfig::new(self.setup.address, export, root).ports(nfs_port, self.mount_port).user_and_group(0, 0)
     }
 
     /// The URL that the tools of libnfs take for a file of the export.

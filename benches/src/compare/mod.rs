@@ -1,5 +1,6 @@
 //! Runs our side and the peer in turns and prints a table of figures.
 
+mod agent;
 mod data;
 mod etcd;
 mod http;
@@ -21,12 +22,12 @@ type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
 usage: compare [--mib N] [--rounds N] [CASE…]
-cases: etcd-raw etcd-tar gzip gzip-json gzip-tar verify memory manifests http-requests http-download http-memory s3 nfs swift; all when none is named
+cases: etcd-raw etcd-tar gzip gzip-json gzip-tar verify memory manifests http-requests http-download http-memory s3 nfs swift agent; all when none is named
   --mib N     size of the data, 1024 by default
   --rounds N  how often each side runs, 3 by default
 environment: ETCD, ETCDCTL (programs; PATH by default), BENCH_DIR (default target/bench-data; kept between runs)";
 
-const CASES: [&str; 14] = [
+const CASES: [&str; 15] = [
     "etcd-raw",
     "etcd-tar",
     "gzip",
@@ -41,6 +42,7 @@ const CASES: [&str; 14] = [
     "s3",
     "nfs",
     "swift",
+    "agent",
 ];
 
 /// What all cases share.
@@ -80,6 +82,7 @@ pub async fn main() -> Outcome {
             "s3" => stores::s3(&settings)?,
             "nfs" => stores::nfs(&settings)?,
             "swift" => stores::swift(&settings)?,
+            "agent" => agent::upload(&settings)?,
             _ => memory::manifests(&settings)?,
         }
     }

@@ -1,6 +1,7 @@
 //! The remote stores, each on a server of its own.
 
-use std::path::PathBuf;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::remote::Remote;
@@ -10,36 +11,47 @@ use super::{Outcome, Settings, remove};
 #[path = "../../../backup-stores/tests/support/ganesha.rs"]
 mod ganesha;
 
-const S3: &str = "127.0.0.1:18112";
+pub(super) const S3: &str = "127.0.0.1:18112";
+pub(super) const KEY: &str = "bench";
+pub(super) const SECRET: &str = "bench-secret";
 
 /// A program that the tools of this project put in place.
 fn tool(variable: &str, name: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| PathBuf::from(".tools").join(name), PathBuf::from)
 }
 
-/// Against `rclone`, both on `s3s-fs`.
-pub(super) fn s3(settings: &Settings) -> Outcome {
-    let root = settings.path("s3");
-    remove(&root)?;
+/// `s3s-fs` over an empty directory with a bucket `bench`.
+pub(super) fn s3s(root: &Path) -> Result<Running, Box<dyn Error + Send + Sync>> {
+    remove(root)?;
     std::fs::create_dir_all(root.join("bench"))?;
     let mut server = Command::new(tool("S3S_FS", "s3s-fs"));
     let (host, port) = S3.split_once(':').ok_or("no port")?;
-    server.args(["--host", host, "--port", port, "--access-key", "bench", "--secret-key", "bench-secret"]).arg(&root);
-    let server = Running::start(&mut server, S3)?;
-    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    server.args(["--host", host, "--port", port, "--access-key", KEY, "--secret-key", SECRET]).arg(root);
+    Running::start(&mut server, S3)
+}
+
+/// What tells `rclone` of it, as the remote `bench`.
+pub(super) fn rclone() -> Vec<(String, String)> {
+    let settings = [
+        ("TYPE", "s3"),
+        ("PROVIDER", "Other"),
+        ("ENDPOINT", &format!("http://{S3}")),
+        ("REGION", "us-east-1"),
+        ("ACCESS_KEY_ID", KEY),
+        ("SECRET_ACCESS_KEY", SECRET),
+    ];
+    settings.map(|(name, value)| (format!("RCLONE_CONFIG_BENCH_{name}"), value.to_owned())).to_vec()
+}
+
+/// Against `rclone`, both on `s3s-fs`.
+pub(super) fn s3(settings: &Settings) -> Outcome {
+    let root = settings.path("s3");
+    let server = s3s(&root)?;
+    let ours = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET)];
     Remote {
         name: "s3s-fs",
         url: Box::new(|path| format!("s3://bench/{path}?endpoint=http://{S3}&region=us-east-1&path-style=true")),
-        environment: vec![
-            pair("AWS_ACCESS_KEY_ID", "bench"),
-            pair("AWS_SECRET_ACCESS_KEY", "bench-secret"),
-            pair("RCLONE_CONFIG_BENCH_TYPE", "s3"),
-            pair("RCLONE_CONFIG_BENCH_PROVIDER", "Other"),
-            pair("RCLONE_CONFIG_BENCH_ENDPOINT", &format!("http://{S3}")),
-            pair("RCLONE_CONFIG_BENCH_REGION", "us-east-1"),
-            pair("RCLONE_CONFIG_BENCH_ACCESS_KEY_ID", "bench"),
-            pair("RCLONE_CONFIG_BENCH_SECRET_ACCESS_KEY", "bench-secret"),
-        ],
+        environment: ours.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(rclone()).collect(),
         client: "rclone",
         upload: Box::new(|file| format!("rclone copyto --no-check-dest '{file}' bench:bench/theirs")),
         download: Box::new(|file| format!("rclone copyto bench:bench/theirs '{file}'")),

@@ -14,6 +14,7 @@ const JOBS: usize = 10;
 const S3_ENDPOINT: &str = "s3.amazonaws.com";
 const RETENTION: Duration = Duration::from_secs(30 * DAY);
 const DAY: u64 = 86_400;
+const UPLOAD_MEMORY: u64 = 256 << 20;
 
 /// What the environment says. `docs/backup-agent.md` describes each variable.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub struct Config {
     pub secrets_in: SecretsIn,
     /// `allow_overwrite`: whether a backup may replace an object.
     pub allow_overwrite: bool,
+    /// `upload_memory`: bytes that all uploads together may hold.
+    pub upload_memory: u64,
 }
 
 impl Config {
@@ -100,6 +103,7 @@ impl Config {
                 Some(other) => return Err(refused(format!("script_secrets is {other:?}; there are `argv` and `env`"))),
             },
             allow_overwrite: flag("allow_overwrite"),
+            upload_memory: text("upload_memory").map_or(Ok(UPLOAD_MEMORY), |value| bytes("upload_memory", &value))?,
         })
     }
 
@@ -161,6 +165,19 @@ fn duration(name: &str, text: &str) -> Result<Duration> {
     duration.filter(|duration| !duration.is_zero()).ok_or_else(unreadable)
 }
 
+/// A whole number of mebibytes or gibibytes: `256M`, `2G`.
+fn bytes(name: &str, text: &str) -> Result<u64> {
+    let unreadable = || refused(format!("{name} is {text:?}; write for example 256M or 2G, above zero"));
+    let text = text.trim();
+    let (number, each) = match (text.strip_suffix('M'), text.strip_suffix('G')) {
+        (Some(number), _) => (number, 1_u64 << 20),
+        (_, Some(number)) => (number, 1 << 30),
+        _ => return Err(unreadable()),
+    };
+    let number: u64 = number.parse().map_err(|_| unreadable())?;
+    number.checked_mul(each).filter(|bytes| *bytes > 0).ok_or_else(unreadable)
+}
+
 fn refused(what: impl Into<String>) -> Error {
     Error::new(&codes::INPUT_INVALID, what.into())
 }
@@ -204,9 +221,14 @@ mod tests {
         for (value, expected) in [("true", true), ("T", true), ("1", true), ("yes", false), ("on", false), ("0", false)] {
             assert_eq!(config(&[("skip_storage", value)]).unwrap().skip_storage, expected, "{value}");
         }
-        for (name, value) in
-            [("script_timeout", "2"), ("script_timeout", "0s"), ("job_retention", "x"), ("script_secrets", "file")]
-        {
+        for (name, value) in [
+            ("script_timeout", "2"),
+            ("script_timeout", "0s"),
+            ("job_retention", "x"),
+            ("script_secrets", "file"),
+            ("upload_memory", "256"),
+            ("upload_memory", "0M"),
+        ] {
             assert!(config(&[(name, value)]).unwrap_err().to_string().contains(name), "{name}={value}");
         }
     }
@@ -215,6 +237,14 @@ mod tests {
     fn durations_have_a_unit() {
         for (text, seconds) in [("2s", 2), ("30m", 1800), ("12h", 43_200), ("30d", 2_592_000)] {
             assert_eq!(duration("x", text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_a_unit() {
+        assert_eq!(config(&[]).unwrap().upload_memory, 256 << 20);
+        for (text, expected) in [("1M", 1 << 20), ("2G", 2_u64 << 30)] {
+            assert_eq!(config(&[("upload_memory", text)]).unwrap().upload_memory, expected, "{text}");
         }
     }
 

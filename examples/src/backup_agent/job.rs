@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backup_core::budget::MemoryBudget;
 use backup_core::{Error, JobContext, Result, async_trait};
-use backup_http::backup_agent::{BackupFile, Cause, Ending, Failure, JobRequest, Operation, Progress, Run};
+use backup_http::backup_agent::{self, BackupFile, Cause, Ending, Failure, JobRequest, Operation, Progress, Run};
 use backup_sources::script::{self, Ended, Interrupted, JobDirectory, Main, Plan, Program, Request, Stage, Watch, Work};
 
 use backup_stores::OpenOptions;
 
 use super::config::Config;
-use super::{download, failures, place, upload};
+use super::unfinished::Noting;
+use super::upload::Hashed;
+use super::{download, failures, place, unfinished, upload};
 
 /// How stores are opened, and what all transfers may hold.
 #[derive(Debug, Clone)]
@@ -58,19 +60,19 @@ impl ScriptJob {
             Ok(directory) => directory,
             Err(error) => return not_begun(Operation::Backup, &error),
         };
-        let mut work = Backup { job: self, directory, name, file: None, cause: None };
+        let mut work = Backup { job: self, directory, name, file: None, moved: 0, cause: None };
         let ended = script::run(&plan, cx, &self.watch, &mut work).await;
         let failures = failures::all(ended.failures(), &self.watch, work.cause);
         *locked(&self.ended) = Some(ended);
-        Ending::failed(failures, work.file)
+        Ending::failed(failures, work.file).moved(work.moved)
     }
 
     async fn restore(&self, cx: &JobContext) -> Ending {
-        let mut work = Restore { job: self, cause: None };
+        let mut work = Restore { job: self, moved: 0, cause: None };
         let ended = script::run(&self.plan, cx, &self.watch, &mut work).await;
         let failures = failures::all(ended.failures(), &self.watch, work.cause);
         *locked(&self.ended) = Some(ended);
-        Ending::failed(failures, None)
+        Ending::failed(failures, None).moved(work.moved)
     }
 }
 
@@ -118,6 +120,7 @@ struct Backup<'a> {
     directory: JobDirectory,
     name: String,
     file: Option<BackupFile>,
+    moved: u64,
     cause: Option<Cause>,
 }
 
@@ -135,16 +138,22 @@ impl Work for Backup<'_> {
             let key = place::key(&self.job.request.destination, file.name())?;
             let digest = upload::digest(cx, &file).await?;
             self.file = Some(BackupFile::new(file.name(), file.size()).sha256(digest.to_string()));
-            let store = place::open(cx, &self.job.request.destination, &self.job.stores.options).await?;
-            upload::send(cx, &store, &key, (&file, digest), self.job.config.allow_overwrite, &self.job.stores.memory).await
+            let place = place::config(&self.job.request.destination)?;
+            let store = place::open(cx, &place, &self.job.stores.options).await?;
+            let (notes, size) = (Noting::new(main.notebook(), &place, &key), file.size());
+            let (replace, memory) = (self.job.config.allow_overwrite, &self.job.stores.memory);
+            upload::send(cx, &store, &key, Hashed { file, digest }, replace, memory, notes).await?;
+            self.moved = size;
+            Ok(())
         };
-        sent.await.inspect_err(|error| self.cause = Some(Cause::Transfer(error.to_string())))
+        sent.await.inspect_err(|error: &Error| self.cause = Some(Cause::Transfer(error.to_string())))
     }
 }
 
 /// The main stage of a restore.
 struct Restore<'a> {
     job: &'a ScriptJob,
+    moved: u64,
     cause: Option<Cause>,
 }
 
@@ -159,10 +168,11 @@ impl Restore<'_> {
         }
         let fetched = async {
             let key = place::key(&request.destination, &request.filename)?;
-            let store = place::open(cx, &request.destination, &self.job.stores.options).await?;
+            let store = place::open(cx, &place::config(&request.destination)?, &self.job.stores.options).await?;
             download::fetch(cx, &store, &key, &target, config.may_delete).await
         };
         let size = fetched.await.inspect_err(|error| self.cause = Some(Cause::Transfer(error.to_string())))?;
+        self.moved = size;
         tracing::info!(job = request.id, size, "fetched");
         Ok(())
     }
@@ -182,12 +192,13 @@ impl Work for Restore<'_> {
 #[derive(Debug)]
 pub(super) struct Undo {
     watch: Watch,
+    options: OpenOptions,
     job: Mutex<Option<Interrupted>>,
 }
 
 impl Undo {
-    pub(super) fn new(job: Interrupted) -> Self {
-        Self { watch: job.watch().clone(), job: Mutex::new(Some(job)) }
+    pub(super) fn new(job: Interrupted, options: OpenOptions) -> Self {
+        Self { watch: job.watch().clone(), options, job: Mutex::new(Some(job)) }
     }
 }
 
@@ -199,9 +210,13 @@ impl Run for Undo {
 
     async fn run(&self, cx: &JobContext) -> Ending {
         let Some(mut job) = locked(&self.job).take() else { return Ending::default() };
+        // The database first.
         let failed = job.undo(cx).await;
+        let left = unfinished::give_up(cx, job.notes(), &self.options).await;
         *locked(&self.job) = Some(job);
-        Ending::failed(failures::all(&failed, &self.watch, None), None)
+        let mut failures = failures::all(&failed, &self.watch, None);
+        failures.extend(left.into_iter().map(|error| Failure::new(backup_agent::Stage::Backup, Cause::Other(error.to_string()))));
+        Ending::failed(failures, None)
     }
 
     fn noted(&self) {

@@ -6,6 +6,7 @@ mod failures;
 mod job;
 mod place;
 mod run;
+mod unfinished;
 mod upload;
 mod work;
 

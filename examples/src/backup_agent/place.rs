@@ -33,14 +33,18 @@ pub(super) fn key(destination: &Destination, file: &str) -> Result<ObjectKey> {
     ObjectKey::new(format!("{}{file}", destination.prefix()))
 }
 
-/// Opens the place. Nothing is written there: it is the client's.
-pub(super) async fn open(cx: &JobContext, destination: &Destination, options: &OpenOptions) -> Result<Arc<dyn Store>> {
-    let config = match destination {
-        Destination::S3(s3) => self::s3(s3)?,
-        Destination::Swift(swift) => self::swift(swift)?,
-        _ => return Err(Error::new(&codes::INTERNAL, "a destination of an unknown type")),
-    };
-    config.open_with(cx, &options.clone().guest(true)).await
+/// The place as a store's configuration.
+pub(super) fn config(destination: &Destination) -> Result<StoreConfig> {
+    match destination {
+        Destination::S3(s3) => self::s3(s3),
+        Destination::Swift(swift) => self::swift(swift),
+        _ => Err(Error::new(&codes::INTERNAL, "a destination of an unknown type")),
+    }
+}
+
+/// Opens a place. Nothing is written there: it is the client's.
+pub(super) async fn open(cx: &JobContext, place: &StoreConfig, options: &OpenOptions) -> Result<Arc<dyn Store>> {
+    place.open_with(cx, &options.clone().guest(true)).await
 }
 
 #[cfg(feature = "s3")]
@@ -75,6 +79,9 @@ fn swift(place: &SwiftDestination) -> Result<StoreConfig> {
     config.user_domain = Some(place.domain.clone());
     config.project = Some(place.project.clone());
     config.project_domain = Some(place.domain.clone());
+    // The original named no region and took the first one.
+    config.region = Some(place.region.clone()).filter(|region| !region.is_empty());
+    config.first_region = true;
     config.container.clone_from(&place.container);
     Ok(StoreConfig::Swift(config))
 }

@@ -93,6 +93,7 @@ impl Running {
         let options = OpenOptions::default().observer(Arc::new(MeasuredCalls(metrics.clone())));
         let agent = BackupAgent::builder(Arc::new(Scripts::new(Arc::clone(&config), options)), state.clone(), credentials)
             .environment(environment.clone())
+            .metrics(metrics.clone())
             .max_jobs(config.max_jobs)
             .retention(config.job_retention)
             .skip_storage(config.skip_storage)

@@ -18,9 +18,6 @@ use super::place;
 /// Bytes that are kept of the start and of the end of each stream of a script.
 const LOG: usize = 256 << 10;
 
-/// Bytes that all uploads together may hold.
-const MEMORY: u64 = 256 << 20;
-
 /// The scripts and what their jobs need.
 #[derive(Debug)]
 pub struct Scripts {
@@ -32,7 +29,8 @@ pub struct Scripts {
 impl Scripts {
     /// The scripts that a configuration names. Stores are opened with these options.
     pub fn new(config: Arc<Config>, options: OpenOptions) -> Self {
-        Self { running: config.running(), config, stores: Stores { options, memory: MemoryBudget::new(MEMORY) } }
+        let memory = MemoryBudget::new(config.upload_memory);
+        Self { running: config.running(), config, stores: Stores { options, memory } }
     }
 
     /// What a job runs.
@@ -95,7 +93,9 @@ impl AgentWork for Scripts {
                 .into_iter()
                 .find_map(|operation| Some((operation, job.id().strip_prefix(&record_name(operation, ""))?.to_owned())));
             match named {
-                Some((operation, id)) => jobs.push(Interrupted::new(operation, id, Arc::new(Undo::new(job)))),
+                Some((operation, id)) => {
+                    jobs.push(Interrupted::new(operation, id, Arc::new(Undo::new(job, self.stores.options.clone()))))
+                }
                 None => {
                     tracing::warn!(record = job.id(), "this record of a running job is none of the agent's; it is left alone")
                 }

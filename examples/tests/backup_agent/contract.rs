@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::agent::{Place, backup, skipped};
+use crate::agent::{Place, backup, restore, skipped};
 
 #[test]
 fn of_500_jobs_at_once_exactly_as_many_run_as_there_are_slots() {
@@ -31,6 +31,48 @@ fn of_500_jobs_at_once_exactly_as_many_run_as_there_are_slots() {
     assert!(agent.stop().success());
     let ends = place.ran().iter().filter(|stage| *stage == "post-backup-unlock").count();
     assert_eq!(ends, 10);
+}
+
+#[test]
+fn jobs_are_counted_under_the_names_of_the_other_servers() {
+    let place = Place::new();
+    let agent = place.start();
+    let metrics = || agent.ask("GET", "/metrics", "").text();
+    let counts = |sample: &str| {
+        let text = metrics();
+        assert!(text.lines().any(|line| line == sample), "{sample} is not in {text}");
+    };
+    place.hold("backup");
+    agent.post(backup("held", &skipped()));
+    place.held("backup");
+    // One of the same database waits.
+    agent.post(backup("waits", &skipped()));
+    counts("backup_jobs_running 1");
+    counts("backup_jobs_queued 1");
+    assert_eq!(agent.delete("/backup", "waits"), 200);
+    assert_eq!(agent.delete("/backup", "held"), 200);
+    place.let_go("backup");
+    agent.post(backup("good", &skipped()));
+    agent.succeeds("/backup/good");
+    place.tell("backup", "exit 3");
+    agent.post(backup("bad", &skipped()));
+    agent.fails("/backup/bad");
+    agent.put(restore("back", &skipped(), "file"));
+    agent.succeeds("/restore/back");
+    for sample in [
+        "backup_jobs_running 0",
+        "backup_jobs_queued 0",
+        "backup_jobs_started_total{kind=\"backup\"} 3",
+        "backup_jobs_started_total{kind=\"restore\"} 1",
+        "backup_jobs_total{kind=\"backup\",outcome=\"cancelled\"} 2",
+        "backup_jobs_total{kind=\"backup\",outcome=\"succeeded\"} 1",
+        "backup_jobs_total{kind=\"backup\",outcome=\"failed\"} 1",
+        "backup_jobs_total{kind=\"restore\",outcome=\"succeeded\"} 1",
+        "backup_job_duration_seconds_count{kind=\"backup\"} 3",
+        "backup_job_bytes_total{kind=\"restore\"} 0",
+    ] {
+        counts(sample);
+    }
 }
 
 #[test]

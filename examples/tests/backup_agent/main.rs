@@ -25,6 +25,8 @@ mod scripts;
 mod sizes;
 #[cfg(all(feature = "s3", feature = "swift"))]
 mod swift;
+#[cfg(all(feature = "s3", feature = "swift"))]
+mod unfinished;
 
 /// True when the full sizes are asked for.
 fn long() -> bool {

@@ -169,6 +169,23 @@ fn an_agent_killed_while_it_uploads_leaves_nothing_that_can_be_seen_and_unlocks(
     assert_eq!(bucket.names(), [] as [String; 0]);
 }
 
+#[test]
+fn long_names_go_up_and_come_back() {
+    let Some(bucket) = Bucket::new() else { return };
+    let place = Place::new();
+    let agent = place.start();
+    for length in [201, 240] {
+        let (id, name) = (format!("b{length}"), format!("{}.dump", "n".repeat(length - 5)));
+        place.tell("backup", &format!("printf 'long {length}' >\"$here/backup/$6/{name}\""));
+        agent.post(backup(&id, &bucket.destination("long/")));
+        assert_eq!(agent.succeeds(&format!("/backup/{id}"))["filename"], name);
+        agent.put(restore(&id, &bucket.destination("long/"), &name));
+        agent.succeeds(&format!("/restore/{id}"));
+        let restored = std::fs::read_to_string(place.path(&format!("restore/{id}/{name}"))).unwrap();
+        assert_eq!(restored, format!("long {length}"));
+    }
+}
+
 /// A client that behaves as the original's caller: its bodies, its polling, and what it reads of the answers.
 pub struct Manager<'a>(pub &'a Agent);
 

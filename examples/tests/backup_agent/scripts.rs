@@ -47,7 +47,7 @@ fn a_script_sees_its_parameters_and_the_destination_and_nothing_of_the_agent() {
     place.tell("pre-backup-check", "env -0 >\"$here/environment-check\"");
     let agent = place.start();
     let mut body = backup("b1", &skipped());
-    body["backup"]["parameters"] = json!([{ "retries": 2 }, { "text": "two\nlines" }, { "exact": true }]);
+    body["backup"]["parameters"] = json!([{ "retries": 2 }, { "text": "two\nlines" }, { "exact": true }, { "go": "gone" }]);
     let body = body.to_string().replace("\"retries\":2", "\"retries\":1000000,\"float\":2.50");
     agent.post(body);
     agent.succeeds("/backup/b1");
@@ -70,6 +70,7 @@ fn a_script_sees_its_parameters_and_the_destination_and_nothing_of_the_agent() {
         "S3_USESSL=true",
         "exact=true",
         "float=2.50",
+        "go=gone",
         "retries=1000000",
         "text=two\nlines",
     ];

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use backup_core::error::codes;
 use backup_core::lease::LocalLeases;
+use backup_core::service::JobKind;
 use backup_core::state::State;
 use backup_core::{Environment, Error, Result};
 use tokio::sync::Semaphore;
@@ -23,6 +24,7 @@ use super::record::Record;
 use super::request::JobRequest;
 use super::stage::Operation;
 use super::work::{AgentWork, Progress, Run};
+use crate::observe::{CountedJob, Metrics};
 use live::Job;
 use records::Records;
 
@@ -67,6 +69,7 @@ pub(super) enum Submitted {
 pub(super) struct Jobs {
     pub(super) work: Arc<dyn AgentWork>,
     environment: Environment,
+    metrics: Option<Metrics>,
     records: Records,
     live: Mutex<HashMap<Key, Arc<Job>>>,
     slots: Arc<Semaphore>,
@@ -93,6 +96,7 @@ impl Jobs {
         Self {
             work,
             environment,
+            metrics: None,
             records: Records::new(state),
             live: Mutex::default(),
             slots: Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS))),
@@ -102,6 +106,20 @@ impl Jobs {
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }
+    }
+
+    pub(super) fn counted_by(mut self, metrics: Option<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Counts a job from now on, where somebody counts.
+    fn counted(&self, operation: Operation) -> Option<CountedJob> {
+        let kind = match operation {
+            Operation::Backup => JobKind::Backup,
+            Operation::Restore => JobKind::Restore,
+        };
+        Some(self.metrics.as_ref()?.job(kind))
     }
 
     /// A job with what its scripts printed.

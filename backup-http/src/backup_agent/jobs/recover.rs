@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_core::Result;
+use backup_core::service::JobState;
 use tokio_util::task::TaskTracker;
 
 use super::live::Job;
@@ -33,6 +34,9 @@ impl Jobs {
             record.give_up(WHY, phase, self.environment.clock.now());
             self.records.finish(&record, &progress.logs).await?;
             tracing::warn!(job = key.id, operation = key.operation.as_str(), "was interrupted");
+            if let Some(counted) = self.counted(key.operation) {
+                counted.ended(JobState::Interrupted, None, 0);
+            }
             if let Some(run) = run {
                 self.undo(&undoing, key, Some(record), run);
             }

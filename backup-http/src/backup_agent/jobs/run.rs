@@ -2,8 +2,10 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use backup_core::lease::{Lease, Leases};
+use backup_core::service::JobState;
 use backup_core::{Digest, JobContext, Result, SetName};
 use futures::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
@@ -11,8 +13,18 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::live::Job;
 use super::{Jobs, Key};
-use crate::backup_agent::record::Record;
+use crate::backup_agent::record::{Record, Status};
 use crate::backup_agent::work::Ending;
+use crate::observe::CountedJob;
+
+/// How the end of a job is counted.
+fn outcome(job: &Job, record: &Record) -> JobState {
+    match record.status {
+        Status::Succeeded => JobState::Succeeded,
+        _ if job.cx.cancel_token().is_cancelled() => JobState::Cancelled,
+        _ => JobState::Failed,
+    }
+}
 
 impl Jobs {
     /// Runs a job that was accepted. The slot is free again before the end can be seen.
@@ -20,7 +32,9 @@ impl Jobs {
         let (slot, _running) = slot;
         let mut record = job.record();
         let key = Key::of(&record);
-        let ending = AssertUnwindSafe(self.turn_of(&job, &mut record)).catch_unwind().await;
+        let mut counted = self.counted(key.operation);
+        let ending = AssertUnwindSafe(self.turn_of(&job, &mut record, &mut counted)).catch_unwind().await;
+        let moved = ending.as_ref().ok().and_then(|ending| ending.as_ref().ok()).map_or(0, |ending| ending.moved);
         let (now, stage) = (self.environment.clock.now(), job.run.progress().stage);
         match ending {
             Ok(Ok(ending)) => record.end(&ending, now),
@@ -32,6 +46,10 @@ impl Jobs {
             }
         }
         tracing::info!(job = key.id, operation = key.operation.as_str(), status = ?record.status, error = record.error, "ended");
+        if let Some(counted) = counted {
+            let took = record.started_at.map(|_| Duration::from_millis(record.execution_ms));
+            counted.ended(outcome(&job, &record), took, moved);
+        }
         let kept = self.records.finish(&record, &job.run.progress().logs).await;
         drop(slot);
         job.set(record);
@@ -48,8 +66,11 @@ impl Jobs {
         self.sweep().await;
     }
 
-    async fn turn_of(&self, job: &Job, record: &mut Record) -> Result<Ending> {
+    async fn turn_of(&self, job: &Job, record: &mut Record, counted: &mut Option<CountedJob>) -> Result<Ending> {
         let _turn = self.turn(&job.cx, record).await?;
+        if let Some(counted) = counted {
+            counted.started();
+        }
         let clock = &self.environment.clock;
         let began = clock.monotonic();
         record.started_at = Some(clock.now());

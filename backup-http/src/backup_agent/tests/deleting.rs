@@ -1,10 +1,17 @@
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use backup_core::error::codes;
+use backup_core::lease::Lease;
+use backup_core::state::{Entry, Expected, State};
+use backup_core::testkit::{MemoryState, test_environment};
+use backup_core::{Bytes, Error, Result, async_trait};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
-use super::world::{World, backup, request, restore};
+use super::world::{World, backup, hand, request, restore};
 
 #[tokio::test]
 async fn a_job_that_ended_is_forgotten_once_and_its_id_is_free() {
@@ -48,6 +55,61 @@ async fn a_job_that_waits_for_its_turn_is_deleted_without_having_run() {
     assert_eq!((&waiting["status"], &waiting["message"], &waiting["state"]), (&json!("RUNNING"), &json!(""), &json!("")));
     assert_eq!(world.delete("/backup", "b").await.status, StatusCode::OK);
     assert_eq!(*world.hand.ran.lock().unwrap(), ["a"]);
+}
+
+/// A state in which no job can be created: each attempt waits, and then fails.
+#[derive(Debug)]
+struct Failing {
+    inner: MemoryState,
+    reached: Semaphore,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl State for Failing {
+    async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        self.inner.get(key).await
+    }
+
+    async fn compare_and_set(&self, key: &str, expected: Expected, value: Option<Bytes>) -> Result<bool> {
+        if expected != Expected::Absent {
+            return self.inner.compare_and_set(key, expected, value).await;
+        }
+        self.reached.add_permits(1);
+        self.gate.acquire().await.unwrap().forget();
+        Err(Error::new(&codes::STORE_IO, "no job can be created"))
+    }
+
+    async fn range(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<(String, Entry)>> {
+        self.inner.range(prefix, after, limit).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<Box<dyn Lease>>> {
+        self.inner.lease(name).await
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_of_a_job_that_could_not_be_created_does_not_wait_for_it() {
+    let state = MemoryState::new();
+    let failing = Arc::new(Failing { inner: state.clone(), reached: Semaphore::new(0), gate: Semaphore::new(0) });
+    let world = World::over(failing.clone(), state, test_environment(1).1, hand(), 10).await;
+    let delete = async {
+        failing.reached.acquire().await.unwrap().forget();
+        let (deleted, ()) = tokio::join!(world.delete("/backup", "a"), async {
+            // The deletion waits for the job by now.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            failing.gate.add_permits(1);
+        });
+        deleted.status
+    };
+    let (posted, deleted) = tokio::join!(world.post(backup("a")), delete);
+    assert_eq!((posted.status, deleted), (StatusCode::INTERNAL_SERVER_ERROR, StatusCode::GONE));
+    assert!(world.hand.ran.lock().unwrap().is_empty());
+    // Its slot is free again.
+    assert_eq!(world.get("/backup/a").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

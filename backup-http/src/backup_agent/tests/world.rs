@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use backup_core::error::codes;
+use backup_core::state::State;
 use backup_core::testkit::{MemoryState, VirtualClock, test_environment};
 use backup_core::{Bytes, Environment, Error, JobContext, Result, async_trait};
 use base64::Engine;
@@ -195,9 +196,20 @@ impl World {
     }
 
     pub(super) async fn on(state: MemoryState, clock: Arc<VirtualClock>, hand: Arc<Stagehand>, slots: usize) -> Self {
+        Self::over(Arc::new(state.clone()), state, clock, hand, slots).await
+    }
+
+    /// On what stands before the state.
+    pub(super) async fn over(
+        before: Arc<dyn State>,
+        state: MemoryState,
+        clock: Arc<VirtualClock>,
+        hand: Arc<Stagehand>,
+        slots: usize,
+    ) -> Self {
         let environment = Environment::new(clock.clone(), test_environment(2).0.random);
         let work = Arc::new(Fake(Arc::clone(&hand)));
-        let builder = BackupAgent::builder(work, Arc::new(state.clone()), BasicUser::new(USER, PASSWORD));
+        let builder = BackupAgent::builder(work, before, BasicUser::new(USER, PASSWORD));
         let agent = builder.environment(environment).max_jobs(slots).start().await.unwrap();
         let app = router(agent.clone()).fallback(not_found);
         Self { state, clock, hand, agent, app }

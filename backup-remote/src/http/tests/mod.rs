@@ -6,4 +6,5 @@ mod breaks;
 mod requests;
 mod secrets;
 mod site;
+mod streamed;
 mod tls;

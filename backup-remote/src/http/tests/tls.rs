@@ -24,15 +24,31 @@ fn authority() -> Authority {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Answers every request for `localhost`; gives its port.
-async fn server(authority: &Authority) -> u16 {
+/// Certificate and key for `localhost`, as PEM.
+fn identity(authority: &Authority) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, authority).unwrap().pem();
+    (certificate, key.serialize_pem())
+}
+
+/// Answers every request for `localhost`, with `clients` only of those that this authority knows; gives its port.
+async fn server(authority: &Authority, clients: Option<&Authority>) -> u16 {
+    let (certificate, key) = identity(authority);
     let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap()));
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+    let config = match clients {
+        None => config.with_no_client_auth(),
+        Some(clients) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(clients.der().clone()).unwrap();
+            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            config.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let acceptor = TlsAcceptor::from(Arc::new(config.with_single_cert(chain, key).unwrap()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -52,9 +68,13 @@ struct Files(TempDir);
 
 impl Files {
     fn write(&self, text: &str) -> Option<PathBuf> {
-        let path = self.0.path().join("authorities.pem");
+        Some(self.named("authorities.pem", text))
+    }
+
+    fn named(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
         std::fs::write(&path, text).unwrap();
-        Some(path)
+        path
     }
 }
 
@@ -73,7 +93,7 @@ async fn ask(http: &Http, url: &str) -> Result<Vec<u8>> {
 #[tokio::test]
 async fn a_service_is_trusted_by_the_authorities_of_the_file_and_by_its_name() {
     let (files, ours, others) = (Files(TempDir::new().unwrap()), authority(), authority());
-    let port = server(&ours).await;
+    let port = server(&ours, None).await;
     let url = format!("https://localhost:{port}/");
     let both = client(files.write(&format!("{}\n{}", others.pem(), ours.pem()))).unwrap();
     assert_eq!(ask(&both, &url).await.unwrap(), b"ok");
@@ -104,4 +124,26 @@ fn a_file_of_authorities_that_cannot_be_used_is_refused_by_its_name() {
     }
     let error = client(Some(files.0.path().join("missing.pem"))).unwrap_err();
     assert!(error.code().name == "remote.config" && error.to_string().contains("missing.pem"), "{error}");
+}
+
+#[tokio::test]
+async fn a_service_that_asks_who_calls_is_told() {
+    let (files, ours, callers) = (Files(TempDir::new().unwrap()), authority(), authority());
+    let url = format!("https://localhost:{}/", server(&ours, Some(&callers)).await);
+    let authorities = files.write(&ours.pem());
+    let client = |identity| {
+        let options = HttpOptions::default().ca_file(authorities.clone()).identity_files(identity);
+        let limits = CallLimits { attempts: 1, ..CallLimits::default() };
+        Http::new(Calls::new("pd", limits), &options)
+    };
+    let (certificate, key) = identity(&callers);
+    let (certificate, key) = (files.named("cert.pem", &certificate), files.named("key.pem", &key));
+    let known = client(Some((certificate.clone(), key.clone()))).unwrap();
+    assert_eq!(ask(&known, &url).await.unwrap(), b"ok");
+    assert!(ask(&client(None).unwrap(), &url).await.is_err(), "nobody in particular was served");
+
+    for pair in [(certificate.clone(), files.0.path().join("missing.pem")), (certificate, files.named("no.pem", "no key"))] {
+        let error = client(Some(pair)).unwrap_err();
+        assert!(error.code().name == "remote.config" && error.to_string().contains(".pem"), "{error}");
+    }
 }

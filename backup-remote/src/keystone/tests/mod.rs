@@ -1,1 +1,3 @@
 //! Tests of the client of Keystone.
+
+mod catalogue;

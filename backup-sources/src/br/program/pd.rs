@@ -53,7 +53,8 @@ impl Pd {
         // There are several of them, and an answer is a convenience: no long waits.
         let mut limits = CallLimits::default();
         (limits.attempts, limits.timeout_secs, limits.stall_secs) = (2, 10, 5);
-        let options = HttpOptions::default().ca_file(config.ca_file.clone());
+        let identity = config.cert_file.clone().zip(config.key_file.clone());
+        let options = HttpOptions::default().ca_file(config.ca_file.clone()).identity_files(identity);
         let scheme = if config.ca_file.is_some() { "https" } else { "http" };
         let http = Http::new(Calls::new("pd", limits), &options).map_err(|error| error.context("the TLS files of PD"))?;
         Ok(Self { http, bases: config.pd.iter().map(|address| format!("{scheme}://{address}/pd/api/v1")).collect() })

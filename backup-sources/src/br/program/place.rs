@@ -1,13 +1,8 @@
 //! How `br` is told a place (`br/pkg/storage/parse.go` of pingcap/tidb).
 
 use backup_core::{Error, Result};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::br::codes;
-
-/// Everything but what a URL never gives another meaning to: a `+`, for example, is a space to some versions.
-const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const ESCAPED_PATH: AsciiSet = ESCAPED.remove(b'/');
+use crate::br::{codes, percent};
 
 /// The value of `--storage`. `url` is a store's, in which nothing is escaped.
 ///
@@ -22,10 +17,10 @@ pub(super) fn storage(url: &str, query: &[(&str, &str)]) -> Result<String> {
         "s3" if !path.is_empty() && !path.starts_with('/') => "s3",
         _ => return Err(refused()),
     };
-    let mut storage = format!("{scheme}://{}", utf8_percent_encode(path, &ESCAPED_PATH));
+    let mut storage = format!("{scheme}://{}", percent::path(path));
     for (at, (name, value)) in query.iter().enumerate() {
         let separator = if at == 0 { '?' } else { '&' };
-        storage.push_str(&format!("{separator}{name}={}", utf8_percent_encode(value, &ESCAPED)));
+        storage.push_str(&format!("{separator}{name}={}", percent::value(value)));
     }
     Ok(storage)
 }

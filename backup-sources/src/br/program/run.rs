@@ -45,14 +45,7 @@ pub(super) async fn run(executor: &ProgramExecutor, cx: &JobContext, action: Act
 
 /// The key as `br` reads it from a file.
 fn key(encryption: &Encryption) -> Result<Secret> {
-    let expected = encryption.method.key_len();
-    match hex::decode(encryption.key.expose().trim()) {
-        Ok(key) if key.len() == expected => Ok(Secret::new(encryption.key.expose().trim().to_owned())),
-        _ => {
-            let what = format!("the key of {} is not {expected} bytes in hexadecimal", encryption.method.as_str());
-            Err(Error::new(&codes::CONFIG, what))
-        }
-    }
+    encryption.key_bytes().map(|_| encryption.key.clone())
 }
 
 /// Compares the version of `br` with those of the stores. What is unknown is left to `br` itself.

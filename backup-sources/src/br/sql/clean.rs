@@ -5,7 +5,7 @@ use std::fmt;
 use backup_core::Secret;
 use backup_core::store::ExternalLocation;
 
-use super::place::encoded;
+use super::super::percent;
 use crate::process::Secrets;
 
 /// Parts of the names of parameters that hold a secret.
@@ -46,7 +46,7 @@ impl fmt::Debug for Cleaner {
 
 /// A value as it is, as we encode it, as Go does in a query, and as a quoted text of Go's.
 fn forms(value: &str) -> Vec<String> {
-    let ours = encoded(value);
+    let ours = percent::value(value);
     let go = ours.replace("%20", "+");
     let quoted = value.escape_default().to_string();
     vec![value.to_owned(), ours.to_ascii_lowercase(), ours, go, quoted]

@@ -2,14 +2,9 @@
 
 use backup_core::store::ExternalLocation;
 use backup_core::{Error, Result};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
-use super::super::codes;
-
-/// Everything but what RFC 3986 leaves unreserved: no quote, no backslash, no `%` of the value's own, and no `+`, which TiDB would
-/// otherwise replace before it parses.
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const PATH: &AsciiSet = &VALUE.remove(b'/');
+use super::super::{codes, percent};
 
 /// Schemes whose parameters TiDB takes out of the URL before it shows it.
 const BUCKETS: [&str; 5] = ["s3", "gs", "gcs", "azure", "azblob"];
@@ -27,22 +22,17 @@ pub(super) fn url(location: &ExternalLocation) -> Result<String> {
         if !rest.starts_with('/') {
             return Err(Error::new(&codes::CONFIG, format!("{}: the path of a directory must be absolute", location.url)));
         }
-        return Ok(format!("local://{}", utf8_percent_encode(rest, PATH)));
+        return Ok(format!("local://{}", percent::path(rest)));
     }
     if !BUCKETS.contains(&scheme) {
         return Err(Error::new(&codes::CONFIG, format!("{}: BR cannot write to a place of this kind", location.url)));
     }
-    let mut url = format!("{scheme}://{}", utf8_percent_encode(rest, PATH));
+    let mut url = format!("{scheme}://{}", percent::path(rest));
     for (at, (name, value)) in location.parameters.iter().enumerate() {
         url.push(if at == 0 { '?' } else { '&' });
-        url.push_str(&format!("{}={}", encoded(name), encoded(value)));
+        url.push_str(&format!("{}={}", percent::value(name), percent::value(value)));
     }
     Ok(url)
-}
-
-/// A value as it stands in the URL.
-pub(super) fn encoded(value: &str) -> String {
-    utf8_percent_encode(value, VALUE).to_string()
 }
 
 /// A place, comparable whichever way it was written.

@@ -123,7 +123,7 @@ async fn no_error_holds_a_credential_that_tidb_echoes() {
         let error = bench.backup(&order_at(location.clone())).await.unwrap_err();
         let shown = format!("{error} {error:?} {:?} {:?}", bench.executor(), order_at(location.clone()));
         for secret in SECRETS.into_iter().chain([password.as_str()]) {
-            let encoded = super::super::place::encoded(secret);
+            let encoded = crate::br::percent::value(secret);
             assert!(!shown.contains(secret) && !shown.contains(&encoded), "{secret} in {shown}");
         }
         assert!(shown.contains("***"), "{shown}");
