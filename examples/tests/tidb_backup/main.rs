@@ -3,7 +3,6 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "../../../backup-sources/tests/support/br.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
 mod br;
 mod by_program;
 mod by_sql;
@@ -15,5 +14,4 @@ mod http;
 mod process;
 mod server;
 #[path = "../../../backup-sources/tests/support/tidb.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the sources; each uses a part")]
 mod tidb;

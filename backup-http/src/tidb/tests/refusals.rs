@@ -82,8 +82,7 @@ async fn what_no_handler_answers_has_an_envelope_too() {
         let answer = world.ask(request(method, path, "none", "")).await;
         assert_eq!((answer.status.as_u16(), &answer.headers["allow"]), (405, &allow.parse().unwrap()), "{method} {path}");
     }
-    let mut limits = Limits::default();
-    limits.body_bytes = 20;
+    let limits = Limits { body_bytes: 20, ..Limits::default() };
     let app = dress(world.app.clone().layer(RequestLimits::new(&limits)));
     let long = json!({"clusterId": "c1", "backupMode": "manual"}).to_string();
     let answer = app.oneshot(request("POST", "/backups", ADMIN, &long)).await.unwrap();
