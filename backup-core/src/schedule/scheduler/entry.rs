@@ -34,6 +34,8 @@ pub(super) struct Entry {
     pub(super) pending: Option<Occurrence>,
     /// When it is to fire, jitter included.
     pub(super) at: Option<DateTime<Utc>>,
+    /// Whether that was begun by a process that is gone: it counts as fired, and planned anew it would be lost.
+    begun: bool,
     /// When there is something to do.
     pub(super) due: Option<DateTime<Utc>>,
     /// The job of a firing that was begun in this process.
@@ -58,6 +60,7 @@ impl Entry {
             phase: Phase::New,
             pending: None,
             at: None,
+            begun: false,
             due: None,
             job: None,
             busy: Arc::default(),
@@ -74,15 +77,19 @@ impl Entry {
 
     pub(super) fn replace(&mut self, schedule: Arc<Schedule>, now: DateTime<Utc>, monotonic: Duration) {
         let other = self.schedule.trigger != schedule.trigger;
+        let same_times = !other && self.schedule.jitter == schedule.jitter;
         self.schedule = schedule;
         if other {
             (self.since, self.anchor, self.job) = (before(now), (now, monotonic), None);
         }
-        self.plan_if_idle(now);
+        if !same_times {
+            self.plan_if_idle(now);
+        }
     }
 
     /// Finds what is to fire next.
     fn plan(&mut self, now: DateTime<Utc>) {
+        self.begun = false;
         let trigger = &self.schedule.trigger;
         let mut at = match trigger {
             Trigger::Interval { .. } => self.anchor.0,
@@ -132,7 +139,7 @@ impl Entry {
         self.anchor.0 = now.checked_sub_signed(passed).unwrap_or(now);
         self.since = self.since.min(before(now));
         match self.phase {
-            Phase::Idle => self.plan(now),
+            Phase::Idle if !self.begun => self.plan(now),
             _ => self.due = self.due.map(|due| due.min(now)),
         }
     }
@@ -168,7 +175,7 @@ impl Entry {
             return self.plan(now);
         }
         // It was begun by a process that is gone.
-        (self.pending, self.at, self.due) = (Some(record.occurrence), Some(now), Some(now));
+        (self.pending, self.at, self.due, self.begun) = (Some(record.occurrence), Some(now), Some(now), true);
     }
 
     pub(super) fn attempted(&mut self, outcome: Result<Outcome, Error>, now: DateTime<Utc>) {

@@ -56,6 +56,29 @@ async fn a_crash_before_the_job_was_accepted_fires_the_same_job_inside_the_windo
 }
 
 #[tokio::test]
+async fn a_begun_firing_that_is_set_again_while_it_waits_still_fires() {
+    for set_back in [false, true] {
+        let mut world = World::at("2026-11-20T21:59:30Z");
+        let schedule = schedule(daily("22:00", "23:00", "UTC"));
+        let scheduler = world.start(&schedule).await;
+        world.busy(true);
+        world.wait_until("2026-11-20T22:10:00Z").await;
+        let scheduler = world.restart(scheduler, &schedule).await;
+        for _ in 0..3 {
+            world.clock.pass(Duration::from_secs(60)).await;
+            scheduler.set(schedule.clone()).unwrap();
+        }
+        if set_back {
+            world.clock.shift_wall(-TimeDelta::seconds(120));
+            world.clock.pass(Duration::from_secs(60)).await;
+        }
+        world.busy(false);
+        world.wait_until("2026-11-20T22:30:00Z").await;
+        assert_eq!(world.fired().len(), 1, "{set_back}: {:?}", world.fired());
+    }
+}
+
+#[tokio::test]
 async fn a_begun_tick_is_fired_after_a_crash_without_catch_up_too() {
     let mut world = World::at("2026-11-20T21:59:30Z");
     let schedule = schedule(cron("0 22 * * *", "UTC"));
