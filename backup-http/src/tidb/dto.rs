@@ -113,6 +113,9 @@ pub(super) struct Restoring {
     pub(super) work_flow_id: String,
     /// The cluster that is restored.
     pub(super) cluster_id: String,
+    /// What to know of it beforehand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<String>,
 }
 
 /// A strategy in its answer.

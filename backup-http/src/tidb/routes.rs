@@ -314,8 +314,8 @@ impl Inner {
     async fn take_on_restore(self: &Arc<Self>, given: Body) -> Answer {
         let given: BackupName = body(given)?;
         let cluster_id = given.cluster_id.unwrap_or_default();
-        let id = self.restore(&cluster_id, &given.backup_id.unwrap_or_default()).await?;
-        Ok(convert::ok(Restoring { work_flow_id: id.to_string(), cluster_id }))
+        let begun = self.restore(&cluster_id, &given.backup_id.unwrap_or_default()).await?;
+        Ok(convert::ok(Restoring { work_flow_id: begun.id.to_string(), cluster_id, warnings: begun.warnings }))
     }
 
     async fn show_workflow(&self, id: &str) -> Answer {

@@ -65,7 +65,10 @@ impl Inner {
         })
         .await?;
         for (cluster, strategy) in found.iter().filter(|(cluster, _)| self.clusters.contains_key(cluster)) {
-            self.apply(cluster, strategy)?;
+            // One that cannot be used must not stop the others.
+            if let Err(error) = self.apply(cluster, strategy) {
+                tracing::error!(cluster, %error, "a strategy cannot be used; it fires nothing until it is set anew");
+            }
         }
         Ok(())
     }

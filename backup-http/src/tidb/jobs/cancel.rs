@@ -1,11 +1,11 @@
-//! Ending a backup that runs.
+//! Ending a backup or a restore that runs.
 
 use crate::tidb::Inner;
 use crate::tidb::errors::{CANCEL_FAILED, Failure, PARAMETER, QUERY_FAILED};
 use crate::tidb::id::RecordId;
 
 impl Inner {
-    /// Asks a backup of that cluster to end. It turns `Failed` when it has.
+    /// Asks a backup of that cluster, or a restore into it, to end. It turns `Failed` when it has.
     ///
     /// # Errors
     /// 10001 when nothing is named, 20604 when there is no such backup, 10003, 20611 when it does not run.
@@ -19,13 +19,22 @@ impl Inner {
             || QUERY_FAILED.because(format!("the cluster {:?} has no backup {:?}", super::shown(cluster), super::shown(backup)));
         let id = RecordId::parse(backup).ok_or_else(none)?;
         let record = self.records.get(id).await.map_err(|error| QUERY_FAILED.caused(&error))?;
-        let record = record.filter(|record| record.cluster == cluster).ok_or_else(none)?;
-        self.cluster(cluster)?;
-        if record.status.is_over() {
-            return Err(CANCEL_FAILED.because(format!("the backup is {}", record.status.as_str())));
+        let (of, status) = match record {
+            Some(record) => (record.cluster, record.status),
+            None => {
+                let restore = self.workflow(id).await.map_err(|error| QUERY_FAILED.caused(&error))?.ok_or_else(none)?;
+                (restore.cluster, restore.status)
+            }
+        };
+        if of != cluster {
+            return Err(none());
         }
+        if status.is_over() {
+            return Err(CANCEL_FAILED.because(format!("it is {}", status.as_str())));
+        }
+        self.cluster(cluster)?;
         let live = self.live().jobs.get(&id).map(|live| live.cancel.clone());
-        let cancel = live.ok_or_else(|| CANCEL_FAILED.because("the backup does not run in this process"))?;
+        let cancel = live.ok_or_else(|| CANCEL_FAILED.because("it does not run in this process"))?;
         cancel.cancel();
         tracing::info!(cluster, backup = %id, "asked to end");
         Ok(())

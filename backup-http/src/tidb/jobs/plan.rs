@@ -41,7 +41,7 @@ impl Inner {
         })?;
         let cx = self.repository.context().with_limit(LOOK);
         match cx.run(cluster.gc_safe_point(&cx)).await {
-            Ok(Some(safe_point)) if safe_point > since => Ok(Plan::full_instead(&format!(
+            Ok(Some(safe_point)) if safe_point >= since => Ok(Plan::full_instead(&format!(
                 "the GC safe point {safe_point} has passed the last backup's position {since}; raise tidb_gc_life_time above the time between two backups"
             ))),
             Ok(_) => Ok(Plan { kind: BackupType::Incr, parent: Some((id, since)), warning: None }),

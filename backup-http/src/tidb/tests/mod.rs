@@ -8,5 +8,6 @@ mod locks;
 mod openapi;
 mod refusals;
 mod restore;
+mod restore_safety;
 mod strategies;
 mod world;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::world::World;
 
-async fn workflow_over(world: &World, id: &str) -> Value {
+pub(super) async fn workflow_over(world: &World, id: &str) -> Value {
     loop {
         let info = world.get(&format!("/workflow/{id}/")).await.data()["info"].clone();
         if info["status"] == "Finished" || info["status"] == "Failed" {

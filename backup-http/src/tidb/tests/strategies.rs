@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backup_core::service::Limits;
+use backup_core::state::{Expected, State};
 use serde_json::{Value, json};
 
 use super::world::World;
@@ -166,4 +167,36 @@ async fn a_strategy_that_is_taken_away_and_set_again_does_not_fire_twice_in_its_
     set(&world, "c1", "Friday", "7-9").await;
     world.pass_until("2026-11-20T12:00:00Z").await;
     assert_eq!(world.fired().await, BTreeMap::from([("c1".to_owned(), 1)]));
+}
+
+#[tokio::test]
+async fn a_window_that_a_process_before_has_begun_fires_when_the_cluster_is_free_late() {
+    let first = world("2026-11-20T06:50:00Z", "UTC").await;
+    set(&first, "c1", "Friday", "7-9").await;
+    // The cluster is worked on while the window opens, and long after the restart.
+    let lease = first.state.lease("tidb/cluster/c1").await.unwrap().unwrap();
+    first.pass_until("2026-11-20T07:15:00Z").await;
+    drop(lease);
+    let next = first.restart().await;
+    next.release(1000);
+    let lease = next.state.lease("tidb/cluster/c1").await.unwrap().unwrap();
+    set(&next, "c1", "Friday", "7-9").await;
+    next.pass_until("2026-11-20T07:30:00Z").await;
+    set(&next, "c1", "Friday", "7-9").await;
+    assert_eq!(next.fired().await, BTreeMap::new());
+    drop(lease);
+    next.pass_until("2026-11-20T10:00:00Z").await;
+    assert_eq!(next.fired().await, BTreeMap::from([("c1".to_owned(), 1)]));
+}
+
+#[tokio::test]
+async fn a_strategy_that_cannot_be_used_does_not_stop_the_others() {
+    let first = world("2026-11-20T06:50:00Z", "UTC").await;
+    set(&first, "c2", "Friday", "7-9").await;
+    let bad = json!({"date": "Friday", "start": 9, "end": 7});
+    crate::tidb::kept::set(&first.state, "tidb/strategies/c1", Expected::Any, &bad).await.unwrap();
+    let next = first.restart().await;
+    next.release(1000);
+    next.pass_until("2026-11-20T10:00:00Z").await;
+    assert_eq!(next.fired().await, BTreeMap::from([("c2".to_owned(), 1)]));
 }

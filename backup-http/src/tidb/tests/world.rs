@@ -174,11 +174,14 @@ impl Source for Br {
         if self.1.unfit.load(Ordering::SeqCst) {
             return Err(Error::new(&codes::SOURCE_UNSUPPORTED, "a backup of v8.1.0 does not go into v6.5.0"));
         }
+        if self.1.unreachable.load(Ordering::SeqCst) {
+            return Err(Error::new(&codes::SOURCE_FAILED, "told to be unreachable"));
+        }
         if !target.dry_run {
             self.1.restored.lock().unwrap().push((self.0.clone(), reader.external_location().unwrap().url));
             self.1.pass(cx).await?;
         }
-        Ok(RestoreReport::new(1))
+        Ok(RestoreReport::new(1).warning("a table is there already"))
     }
 }
 
