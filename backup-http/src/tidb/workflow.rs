@@ -81,7 +81,7 @@ impl Inner {
     /// Keeps the backup of a restore from being removed, by anybody who works on the repository.
     ///
     /// # Errors
-    /// `backup.not_found`, and those of the state and the repository: then it has to be released all the same.
+    /// `backup.not_found`, and those of the state and the repository: then it has to be forgotten all the same.
     pub(super) async fn hold(&self, workflow: &mut Workflow, files: &BackupId) -> Result<()> {
         let _alone = PINS.lock().await;
         let (cx, set) = (self.repository.context().with_limit(LOOK), SetName::new(workflow.source.as_str())?);
@@ -92,30 +92,31 @@ impl Inner {
         cx.run(self.repository.pin(&cx, &set, files, "it is being restored")).await
     }
 
-    /// Takes back what [`Inner::hold`] did, the note in the state last.
-    pub(super) async fn release(&self, workflow: &Workflow) -> Result<()> {
+    /// Keeps the end of a restore. Whoever sees it finds the backup free, and what is done is not open any more even when its note stays.
+    pub(super) async fn end_workflow(&self, workflow: &Workflow) -> Result<()> {
         let _alone = PINS.lock().await;
-        if let Some(files) = workflow.files.as_ref().filter(|_| workflow.pinned) {
-            let others = self.restores_of(workflow.record).await?;
-            if others.iter().all(|other| other.id == workflow.id) {
-                let (cx, set) = (self.repository.context().with_limit(LOOK), SetName::new(workflow.source.as_str())?);
-                cx.run(self.repository.unpin(&cx, &set, files)).await?;
-            }
-        }
+        self.unpin_last(workflow).await?;
+        self.keep_workflow(workflow).await?;
         kept::remove(&*self.state, &workflow.open_key()).await
     }
 
-    /// Keeps the end of a restore.
-    pub(super) async fn end_workflow(&self, workflow: &Workflow) -> Result<()> {
-        self.keep_workflow(workflow).await?;
-        self.release(workflow).await
+    /// Takes the pin away unless another restore needs it.
+    async fn unpin_last(&self, workflow: &Workflow) -> Result<()> {
+        let Some(files) = workflow.files.as_ref().filter(|_| workflow.pinned) else { return Ok(()) };
+        if self.restores_of(workflow.record).await?.iter().any(|other| other.id != workflow.id) {
+            return Ok(());
+        }
+        let (cx, set) = (self.repository.context().with_limit(LOOK), SetName::new(workflow.source.as_str())?);
+        cx.run(self.repository.unpin(&cx, &set, files)).await
     }
 
     /// A restore that was not begun is forgotten.
     pub(super) async fn forget_workflow(&self, workflow: &Workflow) {
         let forgotten = async {
+            let _alone = PINS.lock().await;
+            self.unpin_last(workflow).await?;
             kept::remove(&*self.state, &key(workflow.id)).await?;
-            self.release(workflow).await
+            kept::remove(&*self.state, &workflow.open_key()).await
         };
         if let Err(error) = forgotten.await {
             tracing::warn!(workflow = %workflow.id, %error, "a restore that did not begin is still noted; it is ended later");
@@ -132,22 +133,28 @@ impl Inner {
             let workflow = self.workflow(begun.id).await?.unwrap_or(begun);
             if !workflow.status.is_over() {
                 open.push(workflow);
-            } else if let Err(error) = self.release(&workflow).await {
-                tracing::warn!(workflow = %workflow.id, %error, "the backup of a restore that has ended cannot be released yet");
+            } else if let Err(error) = kept::remove(&*self.state, &workflow.open_key()).await {
+                tracing::warn!(workflow = %workflow.id, %error, "a restore that has ended is still noted as running");
             }
         }
         Ok(open)
     }
 
+    /// The restores of a backup that have not ended.
     async fn restores_of(&self, record: RecordId) -> Result<Vec<Workflow>> {
-        let mut found = Vec::new();
-        kept::each(&*self.state, &format!("{OPEN}{record}/"), None, |_, workflow| found.push(workflow)).await?;
-        Ok(found)
+        let mut noted: Vec<Workflow> = Vec::new();
+        kept::each(&*self.state, &format!("{OPEN}{record}/"), None, |_, workflow| noted.push(workflow)).await?;
+        let mut open = Vec::new();
+        for begun in noted {
+            let workflow = self.workflow(begun.id).await?.unwrap_or(begun);
+            open.extend((!workflow.status.is_over()).then_some(workflow));
+        }
+        Ok(open)
     }
 
     /// Whether a restore reads this backup.
     pub(super) async fn is_being_restored(&self, record: RecordId) -> Result<bool> {
-        Ok(!self.state.range(&format!("{OPEN}{record}/"), None, 1).await?.is_empty())
+        Ok(!self.restores_of(record).await?.is_empty())
     }
 
     async fn workflows(&self) -> Result<Vec<Workflow>> {

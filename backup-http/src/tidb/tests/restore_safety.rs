@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use backup_core::repository::BackupInfo;
 use backup_core::service::Target;
+use backup_core::state::Expected;
 use backup_core::{SetName, error};
 use serde_json::{Value, json};
 
 use super::restore::workflow_over;
 use super::world::World;
 use crate::tidb::id::RecordId;
+use crate::tidb::kept;
 
 async fn restore(world: &World, into: &str, backup: &str) -> Value {
     world.post("/clusters/restore", json!({"clusterId": into, "backupId": backup})).await.data()
@@ -52,9 +54,6 @@ async fn what_is_restored_is_pinned_until_the_last_restore_of_it_has_ended() {
     assert!(backups(&world).await[0].pinned);
     world.release(1);
     assert_eq!(workflow_over(&world, &second).await["status"], "Finished");
-    while world.dialect.inner.is_being_restored(RecordId::parse(&id).unwrap()).await.unwrap() {
-        tokio::task::yield_now().await;
-    }
     assert!(!backups(&world).await[0].pinned);
     world.delete(&id).await.data();
 }
@@ -65,9 +64,6 @@ async fn a_pin_of_somebody_else_outlives_a_restore() {
     let id = world.finished("c1").await;
     pin(&world).await;
     restored(&world, "c2", &id).await;
-    while world.dialect.inner.is_being_restored(RecordId::parse(&id).unwrap()).await.unwrap() {
-        tokio::task::yield_now().await;
-    }
     assert!(backups(&world).await[0].pinned);
     assert_eq!(world.delete(&id).await.code(), (500, 20608));
 }
@@ -122,11 +118,13 @@ async fn a_finished_restore_whose_note_stayed_is_finished_after_a_restart() {
     let backup = world.finished("c1").await;
     let id = restored(&world, "c2", &backup).await;
     let inner = &world.dialect.inner;
-    let mut workflow = inner.workflow(RecordId::parse(&id).unwrap()).await.unwrap().unwrap();
-    let files = workflow.files.clone().unwrap();
-    inner.hold(&mut workflow, &files).await.unwrap();
+    let workflow = inner.workflow(RecordId::parse(&id).unwrap()).await.unwrap().unwrap();
+    let note = format!("tidb/restoring/{backup}/{id}");
+    kept::set(&*inner.state, &note, Expected::Any, &workflow).await.unwrap();
     let world = world.restart().await;
     assert_eq!(workflow_over(&world, &id).await["status"], "Finished");
+    assert!(world.hand.ended.lock().unwrap().is_empty());
+    assert!(kept::get::<Value>(&*world.dialect.inner.state, &note).await.unwrap().is_none());
     world.finished("c2").await;
     world.delete(&backup).await.data();
 }
