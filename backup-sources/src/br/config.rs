@@ -40,9 +40,11 @@ pub enum ExecutorConfig {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SqlConfig {
-    /// `host:port`.
+    /// `host:port` of one server. Behind a balancer, a task is watched and ended as soon as a connection ends at its server; what a process
+    /// that is gone left on another server is not found.
     pub address: String,
-    /// A user with BACKUP_ADMIN and RESTORE_ADMIN (SUPER before 5.0), and SELECT on `mysql.tidb`.
+    /// A user with BACKUP_ADMIN and RESTORE_ADMIN (SUPER before 5.0), and SELECT on `mysql.tidb`. Best one for backups alone: whatever else
+    /// it does at a backup's place counts as left by a process that is gone.
     pub user: String,
     /// Its password.
     #[serde(default)]
@@ -59,13 +61,17 @@ pub struct SqlConfig {
     /// How long a task may take to end after it was told to, default 60 s; TiDB itself looks every 3 s.
     #[serde(default = "one_minute", deserialize_with = "duration::deserialize")]
     pub grace: Duration,
+    /// How long a statement is waited for while TiDB does not tell whether it works on it, default 1 h; then its effect is unknown.
+    #[serde(default = "one_hour", deserialize_with = "duration::deserialize")]
+    pub silence: Duration,
 }
 
 impl SqlConfig {
     /// A server, with the defaults for everything else.
     pub fn new(address: impl Into<String>, user: impl Into<String>, password: Secret) -> Self {
         let (address, user) = (address.into(), user.into());
-        Self { address, user, password, ca_file: None, timeout: ten_seconds(), poll: five_seconds(), grace: one_minute() }
+        let (timeout, poll, grace, silence) = (ten_seconds(), five_seconds(), one_minute(), one_hour());
+        Self { address, user, password, ca_file: None, timeout, poll, grace, silence }
     }
 }
 
@@ -196,6 +202,10 @@ fn br() -> PathBuf {
 
 fn one_minute() -> Duration {
     Duration::from_secs(60)
+}
+
+fn one_hour() -> Duration {
+    Duration::from_secs(3600)
 }
 
 fn five_seconds() -> Duration {

@@ -76,6 +76,10 @@ impl BrSource {
 
     /// Ends whatever a process that is gone left working on `location`, and returns when it has ended; how many tasks there were.
     ///
+    /// # Behavior
+    /// In SQL these are the statements BACKUP and RESTORE of the configured user for that place, on the server that the address leads to:
+    /// behind a balancer, 0 does not prove that nothing works on another server.
+    ///
     /// # Errors
     /// As [`BrSource::gc_safe_point`]: then it may still work.
     pub async fn end_leftovers(&self, cx: &JobContext, location: &ExternalLocation) -> Result<usize> {

@@ -18,6 +18,14 @@ impl Kind {
     /// Both.
     pub(super) const ALL: [Self; 2] = [Self::Backup, Self::Restore];
 
+    /// How its statement begins.
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Self::Backup => "BACKUP",
+            Self::Restore => "RESTORE",
+        }
+    }
+
     /// What lists its tasks.
     pub(super) fn show(self) -> &'static str {
         match self {
