@@ -22,6 +22,7 @@ mod failure;
 mod inspect;
 pub mod meta;
 mod percent;
+mod place;
 mod program;
 mod restore;
 mod sql;

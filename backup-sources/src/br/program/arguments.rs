@@ -6,10 +6,10 @@ use std::path::Path;
 
 use backup_core::{Error, Result, Secret};
 
-use super::place;
 use crate::br::codes;
 use crate::br::config::ProgramConfig;
 use crate::br::executor::Order;
+use crate::br::place;
 
 /// What `br` shall do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Invocation {
                 return Err(Error::new(&codes::CONFIG, format!("`br` knows no parameter {name:?} of a place")));
             }
         }
-        self.flag("storage", place::storage(&order.location.url, &query)?);
+        self.flag("storage", place::url(&order.location.url, query)?);
         flags.into_iter().for_each(|(name, value)| self.flag(&name, value));
         if !self.secrets.is_empty() {
             self.flag("send-credentials-to-tikv", true);

@@ -9,7 +9,6 @@ mod line;
 mod notes;
 mod output;
 mod pd;
-mod place;
 mod run;
 #[cfg(test)]
 mod tests;

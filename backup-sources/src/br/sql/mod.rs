@@ -5,7 +5,6 @@
 
 mod clean;
 mod failure;
-mod place;
 mod process;
 mod rows;
 mod run;
@@ -22,8 +21,8 @@ use super::Tso;
 use super::codes;
 use super::config::{BrConfig, SqlConfig};
 use super::executor::{Cluster, Done, Executor, Order};
+use super::place::Place;
 use clean::Cleaner;
-use place::Place;
 use statement::Kind;
 use watch::Watch;
 

@@ -3,7 +3,7 @@
 
 use mysql_async::Row;
 
-use super::place::Place;
+use super::super::place::Place;
 use super::rows::{number, text};
 use super::statement::Kind;
 

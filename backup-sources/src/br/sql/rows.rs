@@ -4,8 +4,8 @@ use chrono::DateTime;
 use mysql_async::{Row, Value};
 
 use super::super::executor::Done;
+use super::super::place::Place;
 use super::super::tso::Tso;
-use super::place::Place;
 
 /// A column as text; `None` for NULL and for a column that this version does not have.
 pub(super) fn text(row: &Row, name: &str) -> Option<String> {

@@ -7,8 +7,8 @@ use backup_core::{Error, JobContext, Result};
 
 use super::super::codes;
 use super::super::config::SqlConfig;
+use super::super::place::Place;
 use super::clean::Cleaner;
-use super::place::Place;
 use super::process::{self, Process, Server};
 use super::rows::Task;
 use super::session::Session;

@@ -7,25 +7,28 @@ use backup_core::store::ExternalLocation;
 use super::tidb::{Balancer, Behaviour};
 use super::*;
 
+/// So short that sixty looks take longer.
+const SHORT: u64 = 200;
+const LONG: u64 = 60_000;
+
 /// One that is held in its first step, of that name.
-async fn held(step: &str, change: impl FnOnce(&mut Behaviour)) -> (Bench, Job) {
+async fn held(step: &str, grace: u64, change: impl FnOnce(&mut Behaviour)) -> (Bench, Job) {
     let mut bench = Bench::new(|behaviour| {
         behaviour.backup_steps = vec![(step.to_owned(), vec![0.0, 50.0, 100.0])];
         behaviour.hold = Some(step.to_owned());
         change(behaviour);
     })
     .await;
-    // So short that twenty looks take longer.
-    bench.config.grace = Duration::from_millis(60);
+    bench.config.grace = Duration::from_millis(grace);
     let job = bench.start(Kind::Backup, bench.order("one"));
     bench.server.until_state(step).await;
     (bench, job)
 }
 
-async fn twenty_more_looks(bench: &Bench) {
+async fn sixty_more_looks(bench: &Bench) {
     let looks = || bench.server.statements().iter().filter(|sql| sql.contains("PROCESSLIST")).count();
     let before = looks();
-    bench.until("twenty looks", || looks() > before + 20).await;
+    bench.until("sixty looks", || looks() > before + 60).await;
 }
 
 fn warnings(bench: &Bench) -> usize {
@@ -34,11 +37,11 @@ fn warnings(bench: &Bench) -> usize {
 
 #[tokio::test]
 async fn one_that_the_list_forgets_is_waited_for() {
-    let (bench, job) = held("Backup", |_| {}).await;
+    let (bench, job) = held("Backup", SHORT, |_| {}).await;
     bench.until_told("Backup").await;
     bench.server.set(|behaviour| behaviour.prunes = true);
     bench.server.until("forgotten", |tasks| tasks.iter().all(|task| task.pruned)).await;
-    twenty_more_looks(&bench).await;
+    sixty_more_looks(&bench).await;
     bench.server.release();
     job.end().await.unwrap();
     assert_eq!((bench.kills(), warnings(&bench)), (0, 0));
@@ -46,12 +49,12 @@ async fn one_that_the_list_forgets_is_waited_for() {
 
 #[tokio::test]
 async fn one_that_the_list_forgets_is_ended_when_it_is_cancelled() {
-    let (mut bench, job) = held("Backup", |behaviour| behaviour.prunes = true).await;
+    let (bench, job) = held("Backup", LONG, |behaviour| behaviour.prunes = true).await;
     bench.server.until("forgotten", |tasks| tasks.iter().all(|task| task.pruned)).await;
-    bench.config.grace = Duration::from_secs(60);
     job.cx.cancel_token().cancel();
-    job.end().await.unwrap_err();
-    bench.server.until("the end", |tasks| tasks.iter().all(|task| task.killed && !task.running())).await;
+    let error = job.end().await.unwrap_err();
+    assert_eq!((code(&error), error.effect()), ("job.cancelled", Effect::None), "{error}");
+    assert!(bench.server.task().killed && !bench.server.task().running());
 }
 
 #[tokio::test]
@@ -76,13 +79,13 @@ async fn a_leftover_that_the_list_forgets_is_ended() {
 
 #[tokio::test]
 async fn a_step_that_is_called_canceled_may_work_and_is_ended() {
-    let (bench, job) = held("Backup Canceled", |_| {}).await;
+    let (bench, job) = held("Backup Canceled", LONG, |_| {}).await;
     bench.until_told("Backup").await;
     assert_eq!(bench.told().pop(), Some(("Backup".into(), None)), "100 percent is not how far it got");
     job.cx.cancel_token().cancel();
     let error = job.end().await.unwrap_err();
-    assert!(bench.kills() > 0, "{error}");
-    bench.server.until("the end", |tasks| tasks.iter().all(|task| task.killed && !task.running())).await;
+    assert_eq!((code(&error), error.effect()), ("job.cancelled", Effect::None), "{error}");
+    assert!(bench.server.task().killed && !bench.server.task().running());
 }
 
 #[tokio::test]
@@ -122,12 +125,12 @@ async fn what_another_user_does_at_the_place_is_left_alone() {
 
 #[tokio::test]
 async fn behind_a_balancer_the_task_is_found_by_a_later_connection() {
-    let (mut bench, job) = held("Backup", |behaviour| behaviour.balancer = Balancer::InTurns).await;
+    let (mut bench, job) = held("Backup", SHORT, |behaviour| behaviour.balancer = Balancer::InTurns).await;
     bench.until_told("Backup").await;
     // A proxy that moves connections.
     bench.server.set(|behaviour| behaviour.balancer = Balancer::AllOthers);
     bench.until("a warning", || warnings(&bench) > 0).await;
-    twenty_more_looks(&bench).await;
+    sixty_more_looks(&bench).await;
     bench.server.set(|behaviour| behaviour.balancer = Balancer::InTurns);
     bench.config.grace = Duration::from_secs(60);
     bench.server.release();
