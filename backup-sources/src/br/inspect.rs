@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use backup_core::{ArtifactName, BackupReader, Digest, ErrorKind, Inspection, JobContext, Position, Result};
 
-use super::BrSource;
 use super::meta::{self, BackupMeta, Listed, Published};
+use super::{BrSource, key};
 
 /// So many files are named among the faults; the others are counted.
 const NAMED: usize = 20;
@@ -48,9 +48,11 @@ pub(super) struct Stock {
 
 impl Stock {
     /// # Errors
-    /// As [`meta::read`].
+    /// As [`meta::read`]; `br.config` when the configured `encryption` is not that of the backup, which says nothing about the backup.
     pub(super) async fn take(source: &BrSource, cx: &JobContext, reader: &dyn BackupReader) -> Result<Self> {
         let manifest = reader.manifest();
+        let encryption = source.config.encryption.as_ref();
+        key::check_method(manifest, encryption)?;
         // Above a thousand artifacts the manifest lists none, and a reader tells names alone. The engine took size and digest from this
         // very metadata then, and checks the bytes against them.
         let compared = match manifest.inventory.is_some() {
@@ -61,8 +63,9 @@ impl Stock {
             true => reader.artifacts().into_iter().map(|name| (name, None)).collect(),
             false => manifest.artifacts.iter().map(|one| (one.name.clone(), Some((one.size, one.sha256)))).collect(),
         };
-        let (mut faults, mut more) = (Vec::new(), 0_u64);
+        let (mut faults, mut more, mut root) = (Vec::new(), 0_u64, false);
         let mut visit = |file: Listed| {
+            root |= file.name.as_str() == meta::BACKUP_META;
             match fault(&file, held.get(&file.name)) {
                 Some(fault) if faults.len() < NAMED => faults.push(fault),
                 Some(_) => more += 1,
@@ -70,7 +73,11 @@ impl Stock {
             }
             Ok(())
         };
-        let meta = meta::walk(cx, &Published(reader), source.config.encryption.as_ref(), &mut visit).await?;
+        let meta = match meta::walk(cx, &Published(reader), encryption, &mut visit).await {
+            // It is told when it was read to its end.
+            Err(error) if !root && encryption.is_some() => return Err(key::blame(cx, reader, error).await),
+            meta => meta?,
+        };
         if more > 0 {
             faults.push(format!("and {more} more files"));
         }

@@ -9,7 +9,8 @@
 //! # Behavior
 //! - A backup is finished when `backupmeta` was read back, is whole, and every file that it names lies in the store with its size; a verify
 //!   reads every file against the SHA-256 that `backupmeta` holds.
-//! - An incremental backup is [`BrSource::incremental`], from the position of an earlier one, which is its parent.
+//! - An incremental backup is [`BrSource::incremental`], from the position of an earlier one, which is its parent; with
+//!   [`BrSource::of_cluster`] it is refused for another cluster than the parent's.
 //! - A restore goes into the cluster of the source; its target is `{}`, or `{"cluster-version": "7.5.1"}` where the cluster cannot tell its
 //!   version. Versions and files are checked before BR is asked. A full backup comes first, then its incrementals, oldest first.
 //! - What still runs after a crash of this process is ended by [`BrSource::end_leftovers`], before anything else is done to that place.
@@ -20,6 +21,7 @@ mod config;
 mod executor;
 mod failure;
 mod inspect;
+mod key;
 pub mod meta;
 mod percent;
 mod program;
@@ -46,6 +48,8 @@ pub struct BrSource {
     executor: Arc<dyn Executor>,
     /// From where an incremental backup starts.
     since: Option<Tso>,
+    /// The only cluster that is backed up; any, when it is `None`.
+    cluster: Option<String>,
 }
 
 impl BrSource {
@@ -56,13 +60,20 @@ impl BrSource {
     pub fn new(config: BrConfig) -> Result<Self> {
         config.check()?;
         let executor = executor::of(&config)?;
-        Ok(Self { config: Arc::new(config), executor, since: None })
+        Ok(Self { config: Arc::new(config), executor, since: None, cluster: None })
     }
 
     /// The same cluster, for a backup of what changed after `since`: the position of a backup that will be its parent.
     #[must_use]
     pub fn incremental(&self, since: Tso) -> Self {
         Self { since: Some(since), ..self.clone() }
+    }
+
+    /// The same source, which fails with `br.other_cluster` when the cluster is not `id`: the identity of the backups before, and of the
+    /// parent of an incremental one. Nothing of another cluster is published then.
+    #[must_use]
+    pub fn of_cluster(&self, id: impl Into<String>) -> Self {
+        Self { cluster: Some(id.into()), ..self.clone() }
     }
 
     /// Up to where TiDB has removed old versions: an incremental backup needs everything after its parent's position. `None` when it

@@ -1,12 +1,12 @@
 //! Backups, from the order to the manifest.
 
 use backup_core::error::codes as core;
-use backup_core::{ArtifactName, BackupReader, Digest, Revision};
+use backup_core::{ArtifactName, BackupReader, Digest, RestoreTarget, Revision, Source};
 
 use super::World;
-use crate::br::config::EncryptionMethod::Aes256Ctr;
+use crate::br::config::EncryptionMethod::{Aes128Ctr, Aes256Ctr};
 use crate::br::executor::Cluster;
-use crate::br::meta::tests::encoder::{BACKUP_TS, CLUSTER, EARLIER_TS, Laid, content, encode, quoted, tools};
+use crate::br::meta::tests::encoder::{BACKUP_TS, CLUSTER, EARLIER_TS, Laid, content, encode, encryption, quoted, tools};
 use crate::br::{Tso, codes};
 
 #[tokio::test]
@@ -134,6 +134,67 @@ async fn an_incremental_backup_starts_where_it_was_told() {
     assert_eq!(standin.ordered.lock().unwrap()[0].since, Some(Tso(EARLIER_TS)));
     let integrity = world.open(&id).await.manifest().source.integrity.clone().unwrap();
     assert_eq!(integrity["start-version"], EARLIER_TS.to_string());
+}
+
+#[tokio::test]
+async fn a_backup_of_another_cluster_than_the_parents_is_not_published() {
+    if !tools() {
+        return;
+    }
+    for (parent, tells, orders) in [("17", true, 0), ("17", false, 1), (&*CLUSTER.to_string(), false, 1)] {
+        let world = World::new();
+        let mut standin = world.standin(Laid::default().v1(&format!("start_version: {EARLIER_TS}")));
+        if !tells {
+            standin.cluster = Cluster::default();
+        }
+        let (source, standin) = standin.source();
+        let answer = world.back_up(&source.incremental(Tso(EARLIER_TS)).of_cluster(parent)).await;
+        assert_eq!(standin.ordered.lock().unwrap().len(), orders);
+        if parent == "17" {
+            assert_eq!(*answer.unwrap_err().code(), codes::OTHER_CLUSTER);
+            world.assert_nothing_published().await;
+        } else {
+            answer.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_changed_damages_no_backup() {
+    if !tools() {
+        return;
+    }
+    let (right, mut rotated) = (encryption(Aes256Ctr), encryption(Aes256Ctr));
+    rotated.key = backup_core::Secret::new("00".repeat(32));
+    for laid in [Laid::encrypted(Aes256Ctr).v1(""), Laid::encrypted(Aes256Ctr).v2("")] {
+        let world = World::new();
+        let (source, _) = world.standin(laid).source();
+        let id = world.back_up(&source).await.unwrap();
+        let backup = world.open(&id).await;
+        for (other, why) in [(None, "plaintext"), (Some(encryption(Aes128Ctr)), "aes128-ctr"), (Some(rotated.clone()), "`key`")] {
+            let changed = source.with_encryption(other);
+            for error in [
+                changed.inspect(&world.cx(), &backup).await.unwrap_err(),
+                changed.restore(&world.cx(), &backup, &RestoreTarget::default()).await.unwrap_err(),
+            ] {
+                assert_eq!(*error.code(), codes::CONFIG, "{error}");
+                assert!(error.to_string().contains(why), "{why}: {error}");
+            }
+        }
+        // With the right key, and with a wrong one, damage is damage.
+        let key = world.key(&id, "backupmeta").await;
+        world.store.flip_bit(&key, 20, 2);
+        for encryption in [right.clone(), rotated.clone()] {
+            let inspection = source.with_encryption(Some(encryption)).inspect(&world.cx(), &backup).await.unwrap();
+            assert_eq!(inspection.faults.len(), 1, "{inspection:?}");
+        }
+    }
+    let world = World::new();
+    let (source, _) = world.standin(Laid::default().v1("")).source();
+    let id = world.back_up(&source).await.unwrap();
+    let backup = world.open(&id).await;
+    let error = source.with_encryption(Some(right)).inspect(&world.cx(), &backup).await.unwrap_err();
+    assert_eq!(*error.code(), codes::CONFIG, "{error}");
 }
 
 #[tokio::test]
