@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::name::{BackupId, DirectoryName, SetName};
-use crate::naming::own_prefix;
+use crate::naming::{is_directory, own_prefix};
 
 /// Nothing else lives under this prefix, and no artifact does.
 pub(crate) const RESERVED: &str = ".backup/";
@@ -134,8 +134,7 @@ pub(crate) fn check_claims<'a>(
     keys: impl IntoIterator<Item = &'a ObjectKey>,
 ) -> Result<()> {
     let corrupt = |why: String| Error::new(&codes::RECORD_CORRUPT, format!("a record of backup {id} of {set}: {why}"));
-    let directory = prefix.as_str().strip_prefix(set.as_str()).and_then(|rest| rest.strip_prefix('/')?.strip_suffix('/'));
-    if *prefix != own_prefix(set, id)? && directory.is_none_or(|directory| DirectoryName::new(directory).is_err()) {
+    if *prefix != own_prefix(set, id)? && !is_directory(set, prefix) {
         return Err(corrupt(format!("it claims the prefix `{prefix}`")));
     }
     keys.into_iter().try_for_each(|key| check_artifact_key(prefix, key)).map_err(|error| corrupt(error.message().to_owned()))

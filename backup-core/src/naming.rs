@@ -92,6 +92,12 @@ pub fn own_prefix(set: &SetName, id: &BackupId) -> Result<KeyPrefix> {
     KeyPrefix::new(format!("{set}/{id}"))
 }
 
+/// Whether a prefix is the directory of a backup of `set` whose place is part of a contract.
+pub(crate) fn is_directory(set: &SetName, prefix: &KeyPrefix) -> bool {
+    let name = prefix.as_str().strip_prefix(set.as_str()).and_then(|rest| rest.strip_prefix('/')?.strip_suffix('/'));
+    name.is_some_and(|name| DirectoryName::new(name).is_ok())
+}
+
 /// The prefix that belongs to one backup alone when its directory is part of a contract: `<set>/<directory>`.
 ///
 /// # Errors

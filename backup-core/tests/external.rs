@@ -6,10 +6,13 @@ mod support;
 use std::time::Duration;
 
 use backup_core::error::codes;
+use backup_core::record::{Tombstone, seal};
 use backup_core::repository::{DeleteOptions, VerifyLevel};
 use backup_core::source::{Probe, Sink, Source, Summary};
 use backup_core::testkit::{OpKind, SimStore};
-use backup_core::{ArtifactName, BackupId, BackupReader, Digest, DirectoryName, Error, JobContext, Result, async_trait};
+use backup_core::{
+    ArtifactName, BackupId, BackupReader, Digest, DirectoryName, Error, JobContext, KeyPrefix, Result, async_trait,
+};
 use futures::TryStreamExt;
 use support::{World, bytes};
 
@@ -25,13 +28,15 @@ struct Program {
     /// Bytes that are missing at the end of the first file.
     short: usize,
     fails: bool,
+    /// Finds the place in use and writes nothing.
+    refuses: bool,
 }
 
 impl Program {
     fn new(world: &World) -> Self {
         world.store.set_external_location("sim://place");
         let files = vec![("1/a.sst", bytes(5_000_000, 1)), ("1/b.sst", bytes(70_000, 2))];
-        Self { store: world.store.clone(), files, lost: Vec::new(), short: 0, fails: false }
+        Self { store: world.store.clone(), files, lost: Vec::new(), short: 0, fails: false, refuses: false }
     }
 }
 
@@ -52,6 +57,10 @@ impl Source for Program {
     async fn capture(&self, _: &JobContext, sink: &dyn Sink) -> Result<Summary> {
         let url = sink.external_location()?.url;
         let prefix = url.strip_prefix("sim://place/").unwrap();
+        if self.refuses {
+            self.store.raw_put(&format!("{prefix}of-another"), "another began here meanwhile");
+            return Err(Error::new(&codes::STORE_EXISTS, "the place is in use"));
+        }
         for (name, content) in &self.files {
             let short = if *name == self.files[0].0 { self.short } else { 0 };
             self.store.raw_put(&format!("{prefix}{name}"), content[..content.len() - short].to_vec());
@@ -181,4 +190,51 @@ async fn a_parent_stays_even_when_it_is_named() {
     let options = DeleteOptions::default().even_newest();
     let error = world.repository.delete_with(&world.cx(), &world.set, &parent, options).await.unwrap_err();
     assert_eq!(*error.code(), codes::BACKUP_NOT_REMOVABLE);
+}
+
+#[tokio::test]
+async fn what_another_began_meanwhile_is_left_alone() {
+    let world = World::new(7);
+    let program = Program { refuses: true, ..Program::new(&world) };
+    back_up(&world, &program).await.unwrap_err();
+    world.janitor_to_the_end().await;
+    assert_eq!(world.orphans().await, [format!("test/set/{DIRECTORY}/of-another")]);
+}
+
+#[tokio::test]
+async fn a_lying_record_does_not_remove_the_directory_of_another_backup() {
+    let world = World::new(8);
+    let id = back_up(&world, &Program::new(&world)).await.unwrap();
+    let before = world.store.keys();
+    let lie = BackupId::new("20260101T000000000Z-00000001").unwrap();
+    let tombstone = Tombstone {
+        set: world.set.clone(),
+        id: lie.clone(),
+        reason: "a lie".into(),
+        created_at: world.cx().clock().now(),
+        prefix: KeyPrefix::new(format!("test/set/{DIRECTORY}")).unwrap(),
+        artifacts: Vec::new(),
+        adopted: false,
+    };
+    world.store.raw_put(&format!(".backup/tombstones/test/set/{lie}.json"), seal(&tombstone).unwrap());
+    world.clock.advance(support::GRACE * 3);
+    let report = world.repository.janitor(&world.cx()).await.unwrap();
+    assert_eq!(report.problems.len(), 1, "{report:?}");
+    assert!(before.iter().all(|key| world.store.keys().contains(key)));
+    assert!(world.repository.verify(&world.cx(), &world.set, &id, VerifyLevel::Digest, None).await.unwrap().is_good());
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_or_cut_is_seen_before_another_program_restores() {
+    let world = World::new(9);
+    let id = back_up(&world, &Program::new(&world)).await.unwrap();
+    let backup = world.repository.open(&world.cx(), &world.set, &id).await.unwrap();
+    backup.check_sizes(&world.cx()).await.unwrap();
+    let name = ArtifactName::new("1/b.sst").unwrap();
+    assert_eq!(backup.entry(&name), Some((70_000, Digest::of(&bytes(70_000, 2)))));
+    let key = format!("test/set/{DIRECTORY}/1/b.sst");
+    world.store.raw_put(&key, "cut");
+    assert_eq!(*backup.check_sizes(&world.cx()).await.unwrap_err().code(), codes::ARTIFACT_MISSING);
+    world.store.raw_delete(&key);
+    assert_eq!(*backup.check_sizes(&world.cx()).await.unwrap_err().code(), codes::ARTIFACT_MISSING);
 }

@@ -1,5 +1,7 @@
 //! The stored objects of a backup: checking that they are there, removing them.
 
+use std::collections::HashMap;
+
 use futures::{StreamExt, TryStreamExt};
 
 use super::{Repository, inventory};
@@ -36,12 +38,39 @@ pub(crate) async fn check_stored(repository: &Repository, cx: &JobContext, artif
         .await
 }
 
+/// As [`check_stored`], with a few listings for what lies under `prefix`: of thousands of objects no one is asked for alone.
+pub(crate) async fn check_listed(
+    repository: &Repository,
+    cx: &JobContext,
+    prefix: &KeyPrefix,
+    artifacts: &[Artifact],
+) -> Result<()> {
+    let (listed, elsewhere): (Vec<_>, Vec<_>) =
+        artifacts.iter().cloned().partition(|artifact| artifact.key.strip_prefix(prefix).is_some());
+    check_stored(repository, cx, &elsewhere).await?;
+    let mut expected: HashMap<&ObjectKey, u64> = listed.iter().map(|artifact| (&artifact.key, artifact.stored.size)).collect();
+    let mut listing = repository.store().list(cx, prefix, ListOptions::default());
+    while let Some(object) = listing.try_next().await? {
+        if let Some(size) = expected.remove(&object.key).filter(|size| *size != object.size) {
+            return Err(other_size(&object.key, object.size, size));
+        }
+    }
+    match expected.into_keys().min() {
+        None => Ok(()),
+        Some(key) => Err(Error::new(&codes::ARTIFACT_MISSING, format!("{key} is not there"))),
+    }
+}
+
+fn other_size(key: &ObjectKey, found: u64, expected: u64) -> Error {
+    Error::new(&codes::ARTIFACT_MISSING, format!("{key} has {found} bytes instead of {expected}"))
+}
+
 /// # Errors
 /// `artifact.missing`.
 pub(crate) async fn check_one(repository: &Repository, cx: &JobContext, key: &ObjectKey, size: u64) -> Result<()> {
     match repository.store().head_opt(cx, key).await? {
         Some(meta) if meta.size == size => Ok(()),
-        Some(meta) => Err(Error::new(&codes::ARTIFACT_MISSING, format!("{key} has {} bytes instead of {size}", meta.size))),
+        Some(meta) => Err(other_size(key, meta.size, size)),
         None => Err(Error::new(&codes::ARTIFACT_MISSING, format!("{key} is not there"))),
     }
 }

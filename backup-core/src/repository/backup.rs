@@ -224,6 +224,10 @@ impl Run<'_> {
         let mut artifacts = sink.take_artifacts()?;
         artifacts::check_stored(self.repository, self.cx, &artifacts).await?;
         if sink.went_external() {
+            if self.request.retain_until.is_some() {
+                let what = "`retain_until` does not lock what another program wrote: it binds this software alone there";
+                self.cx.event(Event::Warning(what.into()));
+            }
             let vouched = sink.take_vouched();
             artifacts.extend(external::inventory(self.repository, self.cx, &self.prefix, &artifacts, vouched).await?);
         }
@@ -294,6 +298,10 @@ impl Run<'_> {
         let cleaned = async {
             // Past its time the cleaner may already be at work, and decides alone.
             intent.check_alive()?;
+            if sink.went_external() && error.kind() == crate::ErrorKind::AlreadyExists {
+                // The other program found the place in use and wrote nothing: what lies there is another's.
+                return intent.drop_all(&cx).await;
+            }
             artifacts::remove(self.repository, &cx, &self.prefix, &sink.keys_outside()).await?;
             // The intent goes on naming what may appear yet; another program may write on for a while after it was told to stop.
             if sink.is_unsettled() || sink.went_external() { Ok(()) } else { intent.drop_all(&cx).await }

@@ -5,9 +5,10 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::key::ObjectKey;
+use crate::key::{KeyPrefix, ObjectKey};
 use crate::manifest::Manifest;
 use crate::name::{BackupId, SetName};
+use crate::naming;
 use crate::revision::Revision;
 
 /// What a listing says of a backup. Cheap to share; holds no block digests.
@@ -40,6 +41,9 @@ pub struct BackupInfo {
     pub stored_size: u64,
     /// How many artifacts it has.
     pub artifacts: u64,
+    /// The directory that belongs to it alone, where a contract names it; otherwise that is `<set>/<id>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<KeyPrefix>,
     /// Where the only or first artifact is stored.
     pub first_key: Option<ObjectKey>,
     /// Backups this one needs.
@@ -93,6 +97,7 @@ impl BackupInfo {
             version: manifest.source.version.clone(),
             stored_size: manifest.stored_size(),
             artifacts: manifest.inventory.as_ref().map_or(manifest.artifacts.len() as u64, |inventory| inventory.count),
+            directory: naming::is_directory(&manifest.set, &manifest.prefix).then(|| manifest.prefix.clone()),
             first_key: first.map(|artifact| artifact.key.clone()),
             parents: manifest.parents.clone(),
             warnings: manifest.warnings.len() as u64,
@@ -125,6 +130,7 @@ impl BackupInfo {
             version: None,
             stored_size: 0,
             artifacts: 0,
+            directory: None,
             first_key: None,
             parents: Vec::new(),
             warnings: 0,

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::create::{Creation, create};
 use super::removal::Resumed;
-use super::taken::{Placed, read_placed};
+use super::taken::{Placed, check_directory, read_placed};
 use super::{Repository, artifacts, earlier, external, later};
 use crate::context::JobContext;
 use crate::error::{Error, ErrorKind, Result, codes};
@@ -195,6 +195,7 @@ impl Repository {
     /// Removes the objects of a backup that was given up. Of those under shared names only what no published backup names:
     /// another one may have won the name with the very same bytes.
     async fn clean(&self, cx: &JobContext, intent: &Intent) -> Result<u64> {
+        check_directory(self, cx, &intent.set, &intent.id, &intent.prefix).await?;
         let mut keys = Vec::new();
         for artifact in &intent.artifacts {
             if self.is_still(cx, artifact).await? {

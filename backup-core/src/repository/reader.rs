@@ -1,5 +1,6 @@
 //! A published backup, open for reading.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 
 use super::{Repository, artifacts, blocks, decode};
 use crate::context::JobContext;
+use crate::digest::Digest;
 use crate::error::{Error, Result, codes};
 use crate::manifest::{Artifact, Compression, Manifest};
 use crate::name::{ArtifactName, BackupId, SetName};
@@ -19,6 +21,8 @@ pub struct StoredBackup {
     repository: Repository,
     manifest: Manifest,
     artifacts: Vec<Artifact>,
+    /// The place of each among the artifacts: a delegated backup has many.
+    places: HashMap<ArtifactName, usize>,
 }
 
 impl Repository {
@@ -45,7 +49,8 @@ impl Repository {
 
     async fn stored_backup(&self, cx: &JobContext, manifest: Manifest) -> Result<StoredBackup> {
         let artifacts = artifacts::of(self, cx, &manifest).await?;
-        Ok(StoredBackup { repository: self.clone(), manifest, artifacts })
+        let places = artifacts.iter().enumerate().map(|(place, artifact)| (artifact.name.clone(), place)).collect();
+        Ok(StoredBackup { repository: self.clone(), manifest, artifacts, places })
     }
 }
 
@@ -56,9 +61,9 @@ impl StoredBackup {
     }
 
     fn find(&self, name: &ArtifactName) -> Result<&Artifact> {
-        self.artifacts
-            .iter()
-            .find(|artifact| artifact.name == *name)
+        self.places
+            .get(name)
+            .and_then(|place| self.artifacts.get(*place))
             .ok_or_else(|| Error::new(&codes::BACKUP_NOT_FOUND, format!("backup {} has no artifact `{name}`", self.manifest.id)))
     }
 
@@ -89,6 +94,14 @@ impl BackupReader for StoredBackup {
 
     fn artifacts(&self) -> Vec<ArtifactName> {
         self.artifacts.iter().map(|artifact| artifact.name.clone()).collect()
+    }
+
+    fn entry(&self, name: &ArtifactName) -> Option<(u64, Digest)> {
+        self.find(name).ok().map(|artifact| (artifact.stored.size, artifact.stored.sha256))
+    }
+
+    async fn check_sizes(&self, cx: &JobContext) -> Result<()> {
+        artifacts::check_listed(&self.repository, cx, &self.manifest.prefix, &self.artifacts).await
     }
 
     fn external_location(&self) -> Option<ExternalLocation> {

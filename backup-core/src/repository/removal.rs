@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::create::{Creation, create};
 use super::info::{BackupInfo, State};
-use super::taken::read_all;
+use super::taken::{check_directory, read_all};
 use super::{Repository, artifacts};
 use crate::context::JobContext;
 use crate::error::{Error, ErrorKind, Result, codes};
@@ -128,6 +128,7 @@ impl Repository {
     /// Removes what a tombstone names, and the tombstone last.
     pub(crate) async fn finish_removal(&self, cx: &JobContext, tombstone: &Tombstone) -> Result<u64> {
         let (set, id) = (&tombstone.set, &tombstone.id);
+        check_directory(self, cx, set, id, &tombstone.prefix).await?;
         self.store().delete(cx, &[layout::manifest_key(set, id)?]).await?.into_result()?;
         self.catalogue().forget(set, id);
         let removed = artifacts::remove(self, cx, &tombstone.prefix, &tombstone.artifacts).await?;

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::layout::Place;
 use crate::name::{BackupId, DirectoryName, SetName};
-use crate::naming::directory_prefix;
+use crate::naming::{directory_prefix, is_directory};
 use crate::record::{self, Claims, Intent, Tombstone};
 use crate::store::{ListOptions, StoreExt};
 
@@ -58,6 +58,30 @@ pub(crate) async fn free_directory(
         return taken("belongs to a backup that is being removed");
     }
     Ok(prefix)
+}
+
+/// Refuses to remove a directory that a published backup other than `id` lies in: the record that claims it lies.
+///
+/// # Errors
+/// `record.corrupt`.
+pub(crate) async fn check_directory(
+    repository: &Repository,
+    cx: &JobContext,
+    set: &SetName,
+    id: &BackupId,
+    prefix: &KeyPrefix,
+) -> Result<()> {
+    if !is_directory(set, prefix) {
+        return Ok(());
+    }
+    let backups = repository.list(cx, set).await?;
+    match backups.iter().find(|info| info.id != *id && info.directory.as_ref() == Some(prefix)) {
+        None => Ok(()),
+        Some(other) => {
+            let what = format!("a record of backup {id} of {set} claims {prefix}, which is that of backup {}", other.id);
+            Err(Error::new(&codes::RECORD_CORRUPT, what))
+        }
+    }
 }
 
 /// One record of a kind that claims objects, as it was found.

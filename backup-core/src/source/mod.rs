@@ -300,6 +300,22 @@ pub trait BackupReader: Send + Sync {
     /// The names of its artifacts, in the order in which they were opened.
     fn artifacts(&self) -> Vec<ArtifactName>;
 
+    /// Size and SHA-256 of an artifact as it is stored; `None` when there is none of that name, or the reader cannot say.
+    fn entry(&self, name: &ArtifactName) -> Option<(u64, Digest)> {
+        let _ = name;
+        None
+    }
+
+    /// Looks whether every artifact is there with its size. For a source whose restore is done by another program: nothing of what that
+    /// reads passes through here.
+    ///
+    /// # Errors
+    /// `artifact.missing`; those of the store.
+    async fn check_sizes(&self, cx: &JobContext) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
     /// Where another program finds the backup, when the store can be reached from outside.
     fn external_location(&self) -> Option<ExternalLocation> {
         None

@@ -157,6 +157,18 @@ impl OpenStack {
         listed.as_array().unwrap().iter().map(|line| line["name"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// As [`OpenStack::names`], for plain names, without those of objects that are gone: a busy Swift puts off what it removes from its listings.
+    pub async fn objects(&self, container: &str) -> Vec<String> {
+        let mut there = Vec::new();
+        for name in self.names(container, "").await {
+            let looked = self.raw(Method::HEAD, &format!("/{container}/{}", name.replace(' ', "%20")), &[], "").await;
+            if looked.status != StatusCode::NOT_FOUND {
+                there.push(name);
+            }
+        }
+        there
+    }
+
     /// Swift's own client.
     pub fn client(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("/usr/bin/swift");

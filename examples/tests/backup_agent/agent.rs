@@ -186,13 +186,18 @@ impl Agent {
 
     /// Polls until the job has ended.
     pub fn ended(&self, path: &str) -> Value {
+        self.ended_within(path, PATIENCE * 2)
+    }
+
+    /// Polls until the job has ended, for so long.
+    pub fn ended_within(&self, path: &str, patience: Duration) -> Value {
         let began = Instant::now();
         loop {
             let job = self.job(path);
             if job["status"] != "RUNNING" {
                 return job;
             }
-            assert!(began.elapsed() < PATIENCE * 2, "{path} does not end: {job}");
+            assert!(began.elapsed() < patience, "{path} does not end: {job}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
