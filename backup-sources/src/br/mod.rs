@@ -12,7 +12,8 @@
 //! - An incremental backup is [`BrSource::incremental`], from the position of an earlier one, which is its parent; with
 //!   [`BrSource::of_cluster`] it is refused for another cluster than the parent's.
 //! - A restore goes into the cluster of the source; its target is `{}`, or `{"cluster-version": "7.5.1"}` where the cluster cannot tell its
-//!   version. Versions and files are checked before BR is asked. A full backup comes first, then its incrementals, oldest first.
+//!   version. Before BR is asked, the versions are checked, and that every file is there with its size; whether its bytes are those that
+//!   were stored, a verify says. A full backup comes first, then its incrementals, oldest first.
 //! - What still runs after a crash of this process is ended by [`BrSource::end_leftovers`], before anything else is done to that place.
 
 mod capture;
@@ -80,15 +81,18 @@ impl BrSource {
     /// cannot be known.
     ///
     /// # Errors
-    /// `br.unreachable`, `br.login`, `br.denied`.
+    /// `br.unreachable`, also when none of PD's addresses answers; `br.login`, `br.denied`.
     pub async fn gc_safe_point(&self, cx: &JobContext) -> Result<Option<Tso>> {
         self.executor.gc_safe_point(cx).await
     }
 
     /// Ends whatever a process that is gone left working on `location`, and returns when it has ended; how many tasks there were.
     ///
+    /// A program `br` is found on this host, and among the processes that this one can see, alone. Where the notes lie in a directory that
+    /// others share, one that was started elsewhere is an error that says where.
+    ///
     /// # Errors
-    /// As [`BrSource::gc_safe_point`]: then it may still work.
+    /// As [`BrSource::gc_safe_point`], `br.left_elsewhere`, `br.failed`, `br.note`: then it may still work.
     pub async fn end_leftovers(&self, cx: &JobContext, location: &ExternalLocation) -> Result<usize> {
         self.executor.end_leftovers(cx, location).await
     }

@@ -1,7 +1,12 @@
 //! Backups, from the order to the manifest.
 
+use std::ops::Range;
+
+use async_trait::async_trait;
 use backup_core::error::codes as core;
-use backup_core::{ArtifactName, BackupReader, Digest, RestoreTarget, Revision, Source};
+use backup_core::repository::StoredBackup;
+use backup_core::source::ArtifactStream;
+use backup_core::{ArtifactName, BackupReader, Digest, JobContext, Manifest, RestoreTarget, Result, Revision, Source};
 
 use super::World;
 use crate::br::config::EncryptionMethod::{Aes128Ctr, Aes256Ctr};
@@ -293,6 +298,39 @@ async fn a_backup_of_thousands_of_files_is_published_with_an_inventory() {
     }
     let (source, _) = world.standin(laid.finish(&text)).source();
     let id = world.back_up(&source).await.unwrap();
-    assert!(world.open(&id).await.manifest().inventory.is_some());
+    let backup = world.open(&id).await;
+    assert!(backup.manifest().inventory.is_some());
     assert_eq!(world.findings(&source, &id).await, Vec::<String>::new());
+    // Only the inventory has their sizes and digests, and they are compared, too.
+    let inspection = source.inspect(&world.cx(), &Swapped(&backup)).await.unwrap();
+    let faults: Vec<_> =
+        inspection.faults.iter().map(|fault| fault.contains("SHA-256") && fault.contains("`4/1499.sst`")).collect();
+    assert_eq!(faults, [true], "{inspection:?}");
+}
+
+/// A backup whose inventory has the digest of another file for one of them.
+struct Swapped<'a>(&'a StoredBackup);
+
+#[async_trait]
+impl BackupReader for Swapped<'_> {
+    fn manifest(&self) -> &Manifest {
+        self.0.manifest()
+    }
+
+    fn artifacts(&self) -> Vec<ArtifactName> {
+        self.0.artifacts()
+    }
+
+    fn entry(&self, name: &ArtifactName) -> Option<(u64, Digest)> {
+        let (size, sha256) = self.0.entry(name)?;
+        Some((size, if name.as_str() == "4/1499.sst" { Digest::of(b"other") } else { sha256 }))
+    }
+
+    async fn open(&self, cx: &JobContext, name: &ArtifactName) -> Result<ArtifactStream> {
+        self.0.open(cx, name).await
+    }
+
+    async fn open_stored(&self, cx: &JobContext, name: &ArtifactName, range: Option<Range<u64>>) -> Result<ArtifactStream> {
+        self.0.open_stored(cx, name, range).await
+    }
 }

@@ -136,6 +136,11 @@ async fn what_br_would_not_understand_is_refused_before_it_is_started() {
     assert!(!outcome.as_ref().unwrap_err().to_string().contains("5ecret"), "a value is told");
     refused(outcome);
 
+    // A role's second secret could be told in arguments alone.
+    for name in ["role-arn", "external-id"] {
+        order.location = ExternalLocation::new("s3://bucket/place").parameter(name, "5ecret-id");
+        refused(setup.executor.backup(&cx(), &order).await);
+    }
     order.location = ExternalLocation::new("swift://container/place");
     refused(setup.executor.backup(&cx(), &order).await);
 
@@ -205,6 +210,12 @@ async fn another_pd_is_asked_when_one_is_gone_and_none_is_needed() {
     assert_eq!(setup.executor.identify(&cx()).await.unwrap(), Cluster::default());
     assert_eq!(setup.executor.gc_safe_point(&cx()).await.unwrap(), None);
     setup.executor.backup(&cx(), &setup.order("place")).await.unwrap();
+
+    let mut config = config;
+    config.pd.truncate(1);
+    setup.executor = ProgramExecutor::new(&config).unwrap();
+    assert_eq!(setup.executor.identify(&cx()).await.unwrap(), Cluster::default());
+    assert_eq!(setup.executor.gc_safe_point(&cx()).await.unwrap_err().code().name, "br.unreachable");
 
     let cancelled = cx();
     cancelled.cancel_token().cancel();
