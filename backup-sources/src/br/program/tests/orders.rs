@@ -167,6 +167,11 @@ fn a_configuration_without_a_place_for_notes_is_refused() {
     refused(|config| config.pd = vec!["a:1,b:2".to_owned()]);
     refused(|config| config.pd = vec![String::new()]);
     ProgramExecutor::new(&good).unwrap();
+    // PD is asked with the certificate with which `br` asks it.
+    let mut caller = good.clone();
+    (caller.cert_file, caller.key_file) = (Some(br.path("no-cert.pem")), Some(br.path("no-key.pem")));
+    let error = ProgramExecutor::new(&caller).unwrap_err();
+    assert!(error.code().name == "remote.config" && error.to_string().contains("no-cert.pem"), "{error}");
 }
 
 #[tokio::test]
@@ -211,7 +216,6 @@ async fn another_pd_is_asked_when_one_is_gone_and_none_is_needed() {
     assert_eq!(setup.executor.gc_safe_point(&cx()).await.unwrap(), None);
     setup.executor.backup(&cx(), &setup.order("place")).await.unwrap();
 
-    let mut config = config;
     config.pd.truncate(1);
     setup.executor = ProgramExecutor::new(&config).unwrap();
     assert_eq!(setup.executor.identify(&cx()).await.unwrap(), Cluster::default());
