@@ -72,6 +72,11 @@ impl Zone {
         }
     }
 
+    /// The same moment as a clock of this zone shows it, with its distance from UTC.
+    pub fn at(self, time: DateTime<Utc>) -> DateTime<FixedOffset> {
+        time.with_timezone(&self.offset(time))
+    }
+
     /// Local wall-clock time; at the very ends of the calendar, where there is none, UTC.
     pub(crate) fn local(self, time: DateTime<Utc>) -> NaiveDateTime {
         let utc = time.naive_utc();

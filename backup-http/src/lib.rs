@@ -8,6 +8,7 @@
 //! | [`limits`] | body size and time, requests at once |
 //! | `backup_agent` | the dialect of the backup agent (feature `backup-agent`) |
 //! | `etcd_sidecar` | the dialect of the etcd-operator backup sidecar (feature `etcd-sidecar`) |
+//! | `tidb` | the dialect of TiDB cluster backups (feature `tidb`) |
 //! | [`server`] | a router on TCP or TLS with limits and a graceful end, for programs |
 //! | `tls` | certificates from files, taken up anew when they change (feature `tls`) |
 //! | [`observe`] | `/healthz`, `/metrics`, `/openapi.json` |
@@ -33,9 +34,11 @@ mod peer;
 pub mod server;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+#[cfg(feature = "tidb")]
+pub mod tidb;
 #[cfg(feature = "tls")]
 pub mod tls;
 
 pub use peer::{Peer, PeerCertificate};
-#[cfg(any(feature = "backup-agent", feature = "etcd-backup", feature = "etcd-sidecar"))]
+#[cfg(any(feature = "backup-agent", feature = "etcd-backup", feature = "etcd-sidecar", feature = "tidb"))]
 mod untended;

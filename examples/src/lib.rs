@@ -10,3 +10,5 @@ pub mod etcd_sidecar;
 pub mod logging;
 pub mod quickstart;
 pub mod server;
+#[cfg(feature = "tidb")]
+pub mod tidb_backup;

@@ -15,8 +15,12 @@ pub(crate) const PLAIN_CHUNK: usize = 1 << 20;
 const UNIT: u64 = 1024;
 
 /// The bytes a backup job reserves when it is admitted: its chunks in flight, and for each of the `open` artifacts that its source
-/// writes side by side a chunk that is being filled and the store's own buffers.
+/// writes side by side a chunk that is being filled and the store's own buffers. A source that opens none writes by itself, and nothing of
+/// it passes through here.
 pub(crate) fn working_set(store: &dyn Store, encoder: Option<&ChunkEncoder>, size_hint: Option<u64>, open: usize) -> u64 {
+    if open == 0 {
+        return 0;
+    }
     IN_FLIGHT + open as u64 * (chunk_size(encoder) as u64 + store.writer_memory(size_hint))
 }
 

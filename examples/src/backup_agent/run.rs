@@ -112,6 +112,8 @@ impl Running {
             not_found: |_| backup_agent::not_found().boxed(),
             openapi: backup_agent::openapi(),
             request_id: None,
+            dress: None,
+            stop: None,
         };
         let router = http.router(dialect, &metrics, service.clone())?;
         for address in server.local_addrs() {

@@ -13,6 +13,7 @@ use backup_core::{Result, Source};
 use backup_http::etcd_backup::{self, EtcdBackup, SnapshotNaming, TimestampedSource};
 use backup_sources::etcd::EtcdSource;
 use futures::FutureExt;
+use futures::future::ready;
 
 pub use config::Config;
 
@@ -43,18 +44,21 @@ pub fn plan(config: Config) -> Result<Plan> {
         naming: Arc::new(SnapshotNaming::new(Arc::new(SystemClock))),
         limits: Limits::default(),
         grace: config.shutdown_grace,
-        target: Box::new(|repository| Ok(Target::new(repository, Arc::new(source), request).retention(retention))),
-        dialect: Box::new(|service, target| {
-            let dialect = EtcdBackup::new(service, target);
+        targets: Box::new(|repository| Ok(vec![Target::new(repository, Arc::new(source), request).retention(retention)])),
+        dialect: Box::new(|parts| {
+            let dialect = EtcdBackup::new(parts.service, parts.target);
             let early = dialect.clone();
             // So that the first list need not wait for it.
             tokio::spawn(async move { early.take_over().await });
-            Dialect {
+            let dialect = Dialect {
                 router: etcd_backup::router(dialect),
                 not_found: |id| etcd_backup::not_found(id).boxed(),
                 openapi: etcd_backup::openapi(),
                 request_id: Some(etcd_backup::REQUEST_ID),
-            }
+                dress: None,
+                stop: None,
+            };
+            ready(Ok(dialect)).boxed()
         }),
     })
 }

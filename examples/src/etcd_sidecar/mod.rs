@@ -13,6 +13,7 @@ use backup_core::service::Limits;
 use backup_http::etcd_sidecar::{self, EtcdSidecar};
 use backup_sources::etcd::EtcdSource;
 use futures::FutureExt;
+use futures::future::ready;
 
 pub use config::Config;
 
@@ -46,13 +47,18 @@ pub fn plan(config: Config) -> Result<Plan> {
         naming: Arc::new(naming),
         limits: Limits::default(),
         grace: config.shutdown_grace,
-        target: Box::new(move |repository| Ok(etcd_sidecar::target(repository, source, &for_target, max_backups))),
+        targets: Box::new(move |repository| Ok(vec![etcd_sidecar::target(repository, source, &for_target, max_backups)])),
         schedules: vec![periodic],
-        dialect: Box::new(|service, target| Dialect {
-            router: etcd_sidecar::router(EtcdSidecar::new(service, target)),
-            not_found: |_| etcd_sidecar::not_found().boxed(),
-            openapi: etcd_sidecar::openapi(),
-            request_id: None,
+        dialect: Box::new(|parts| {
+            let dialect = Dialect {
+                router: etcd_sidecar::router(EtcdSidecar::new(parts.service, parts.target)),
+                not_found: |_| etcd_sidecar::not_found().boxed(),
+                openapi: etcd_sidecar::openapi(),
+                request_id: None,
+                dress: None,
+                stop: None,
+            };
+            ready(Ok(dialect)).boxed()
         }),
     })
 }

@@ -35,7 +35,7 @@ impl HttpConfig {
 
     /// All routes of the server, with all that stands before them.
     pub(crate) fn router(&self, dialect: Dialect, metrics: &Metrics, service: BackupService) -> Result<Router> {
-        let Dialect { router, not_found, openapi, request_id } = dialect;
+        let Dialect { router, not_found, openapi, request_id, dress, .. } = dialect;
         let observe = Observe::new(metrics.clone(), openapi);
         observe.ready(service);
         let mut router = router
@@ -47,6 +47,7 @@ impl HttpConfig {
         if let Some(auth) = &self.auth {
             router = router.layer(Auth::new(auth)?);
         }
-        Ok(router.layer(request_id.into_iter().fold(AccessLog::new(), AccessLog::id_header)))
+        let router = router.layer(request_id.into_iter().fold(AccessLog::new(), AccessLog::id_header));
+        Ok(dress.into_iter().fold(router, |router, dress| dress(router)))
     }
 }

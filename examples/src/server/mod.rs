@@ -21,5 +21,5 @@ mod store;
 pub(crate) use calls::MeasuredCalls;
 pub use http::HttpConfig;
 pub use main::main;
-pub use plan::{Dialect, Plan};
+pub use plan::{Dialect, Parts, Plan};
 pub(crate) use signals::Signals;

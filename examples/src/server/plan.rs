@@ -10,6 +10,7 @@ use axum::response::Response;
 use backup_core::naming::Naming;
 use backup_core::schedule::Schedule;
 use backup_core::service::{BackupService, Limits, Target};
+use backup_core::state::State;
 use backup_core::{Repository, Result};
 use backup_http::access::RequestId;
 use backup_stores::StoreConfig;
@@ -37,12 +38,25 @@ pub struct Plan {
     pub limits: Limits,
     /// How long running jobs and open requests may go on after the first signal.
     pub grace: Duration,
-    /// What is protected, once the repository is there.
-    pub target: Box<dyn FnOnce(Repository) -> Result<Target> + Send>,
+    /// What is protected, once the repository is there: one target or more.
+    pub targets: Box<dyn FnOnce(Repository) -> Result<Vec<Target>> + Send>,
     /// What happens by itself.
     pub schedules: Vec<Schedule>,
-    /// The routes of the dialect, once the service is there.
-    pub dialect: Box<dyn FnOnce(BackupService, Target) -> Dialect + Send>,
+    /// The routes of the dialect, once the service is there. They open when it has started.
+    pub dialect: Box<dyn FnOnce(Parts) -> BoxFuture<'static, Result<Dialect>> + Send>,
+}
+
+/// What a dialect is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The service.
+    pub service: BackupService,
+    /// The first of the targets.
+    pub target: Target,
+    /// Where the backups are.
+    pub repository: Repository,
+    /// What the service keeps its state in.
+    pub state: Arc<dyn State>,
 }
 
 /// The routes of a dialect.
@@ -55,6 +69,10 @@ pub struct Dialect {
     pub openapi: utoipa::openapi::OpenApi,
     /// The header in which a client says what its request is called.
     pub request_id: Option<HeaderName>,
+    /// What goes around everything else.
+    pub dress: Option<fn(Router) -> Router>,
+    /// What it does itself when the server stops, beside the service.
+    pub stop: Option<BoxFuture<'static, ()>>,
 }
 
 impl fmt::Debug for Plan {

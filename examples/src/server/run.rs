@@ -9,9 +9,11 @@ use backup_core::state::StateLeases;
 use backup_core::{Environment, Error, JobContext, Repository, Result};
 use backup_http::observe::Metrics;
 use backup_http::server::Server;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use tokio_util::sync::CancellationToken;
 
-use super::plan::Plan;
+use super::plan::{Parts, Plan};
 use super::signals::Signals;
 use super::{janitor, store};
 
@@ -34,7 +36,7 @@ pub(super) async fn run(plan: Plan) -> Result<()> {
             return Ok(());
         }
     };
-    let Running { service, server, router, janitor } = started;
+    let Running { service, server, router, janitor, own } = started;
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server.run(router, stop.clone(), grace + LAST_ANSWERS));
 
@@ -43,7 +45,7 @@ pub(super) async fn run(plan: Plan) -> Result<()> {
     stop.cancel();
     janitor.cancel_token().cancel();
     let ended = async {
-        service.stop(grace).await;
+        tokio::join!(service.stop(grace), own);
         serving.await
     };
     tokio::select! {
@@ -68,6 +70,8 @@ struct Running {
     router: axum::Router,
     /// The context of the background janitor.
     janitor: JobContext,
+    /// The dialect's own end.
+    own: BoxFuture<'static, ()>,
 }
 
 impl Running {
@@ -84,20 +88,25 @@ impl Running {
             .leases(Arc::new(StateLeases::new(Arc::clone(&state))))
             .environment(environment.clone())
             .build();
-        let target = plan.objective.declare((plan.target)(repository.clone())?);
-        let builder = BackupService::builder(state)
+        let objective = plan.objective;
+        let targets: Vec<_> = (plan.targets)(repository.clone())?.into_iter().map(|target| objective.declare(target)).collect();
+        let nothing = || Error::new(&backup_core::error::codes::INPUT_INVALID, "there is nothing to back up");
+        let target = targets.first().cloned().ok_or_else(nothing)?;
+        let builder = BackupService::builder(Arc::clone(&state))
             .environment(environment)
             .limits(plan.limits)
-            .observer(Arc::new(metrics.clone()))
-            .target(target.clone());
+            .observer(Arc::new(metrics.clone()));
+        let builder = targets.into_iter().fold(builder, ServiceBuilder::target);
         let service = plan.schedules.into_iter().fold(builder, ServiceBuilder::schedule).start().await?;
-        let dialect = (plan.dialect)(service.clone(), target);
+        let parts = Parts { service: service.clone(), target, repository: repository.clone(), state };
+        let mut dialect = (plan.dialect)(parts).await?;
+        let own = dialect.stop.take().unwrap_or_else(|| ready(()).boxed());
         let router = plan.http.router(dialect, &metrics, service.clone())?;
         let janitor = repository.context();
         tokio::spawn(janitor::run(repository, janitor.clone()));
         for address in server.local_addrs() {
             tracing::info!(program = plan.program, %address, store = %plan.store, "listening");
         }
-        Ok(Self { service, server, router, janitor })
+        Ok(Self { service, server, router, janitor, own })
     }
 }
