@@ -160,22 +160,26 @@ impl EncryptionMethod {
 }
 
 impl Encryption {
-    /// The key itself.
+    /// Looks whether the key is one of the method, without making a copy of it.
     ///
     /// # Errors
     /// `br.config` when it is not hexadecimal, or not as long as the method wants it.
-    pub(super) fn key_bytes(&self) -> Result<Vec<u8>> {
-        match hex::decode(self.key.expose()) {
-            Ok(key) if key.len() == self.method.key_len() => Ok(key),
-            _ => {
-                let what = format!(
-                    "the `key` of `encryption` has to be {} hexadecimal digits, for {}",
-                    self.method.key_len() * 2,
-                    self.method.as_str()
-                );
-                Err(Error::new(&codes::CONFIG, what))
-            }
+    pub(super) fn check(&self) -> Result<()> {
+        let (key, digits) = (self.key.expose(), self.method.key_len() * 2);
+        if key.len() == digits && key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(());
         }
+        let what = format!("the `key` of `encryption` has to be {digits} hexadecimal digits, for {}", self.method.as_str());
+        Err(Error::new(&codes::CONFIG, what))
+    }
+
+    /// The key itself.
+    ///
+    /// # Errors
+    /// As [`Encryption::check`].
+    pub(super) fn key_bytes(&self) -> Result<Vec<u8>> {
+        self.check()?;
+        hex::decode(self.key.expose()).map_err(|_| Error::new(&codes::CONFIG, "the `key` of `encryption` is not hexadecimal"))
     }
 }
 
@@ -186,7 +190,7 @@ impl BrConfig {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        self.encryption.as_ref().map(Encryption::key_bytes).transpose()?;
+        self.encryption.as_ref().map(Encryption::check).transpose()?;
         let wrong = |what: &'static str| Err(Error::new(&codes::CONFIG, what));
         match &self.executor {
             ExecutorConfig::Sql(sql) if sql.address.is_empty() => wrong("`address` of the TiDB server is empty"),

@@ -40,8 +40,9 @@ const CREDENTIALS: [(&str, &str); 3] =
     [("access-key", "AWS_ACCESS_KEY_ID"), ("secret-access-key", "AWS_SECRET_ACCESS_KEY"), ("session-token", "AWS_SESSION_TOKEN")];
 /// Those for which BR has flags.
 const FLAGS: [&str; 7] = ["endpoint", "region", "storage-class", "sse", "sse-kms-key-id", "acl", "provider"];
-/// Those that BR takes in the place's URL alone.
-const QUERY: [&str; 4] = ["force-path-style", "use-accelerate-endpoint", "role-arn", "external-id"];
+/// Those that BR takes in the place's URL alone, where everybody on the host can read them: none of them is a secret. A role to take on is
+/// not among them, for its `external-id` is one.
+const QUERY: [&str; 2] = ["force-path-style", "use-accelerate-endpoint"];
 
 /// The command for an order.
 ///
