@@ -30,13 +30,15 @@ struct Program {
     fails: bool,
     /// Finds the place in use and writes nothing.
     refuses: bool,
+    /// Which instance it is, as its metadata says in the end.
+    identity: Option<&'static str>,
 }
 
 impl Program {
     fn new(world: &World) -> Self {
         world.store.set_external_location("sim://place");
         let files = vec![("1/a.sst", bytes(5_000_000, 1)), ("1/b.sst", bytes(70_000, 2))];
-        Self { store: world.store.clone(), files, lost: Vec::new(), short: 0, fails: false, refuses: false }
+        Self { store: world.store.clone(), files, lost: Vec::new(), short: 0, fails: false, refuses: false, identity: None }
     }
 }
 
@@ -78,7 +80,8 @@ impl Source for Program {
         for name in &self.lost {
             sink.vouch(&ArtifactName::new(*name)?, 1, Digest::of(b"x"))?;
         }
-        Ok(Summary::default())
+        let summary = Summary::default();
+        Ok(self.identity.into_iter().fold(summary, Summary::identity))
     }
 }
 
@@ -237,4 +240,21 @@ async fn a_file_that_is_gone_or_cut_is_seen_before_another_program_restores() {
     assert_eq!(*backup.check_sizes(&world.cx()).await.unwrap_err().code(), codes::ARTIFACT_MISSING);
     world.store.raw_delete(&key);
     assert_eq!(*backup.check_sizes(&world.cx()).await.unwrap_err().code(), codes::ARTIFACT_MISSING);
+}
+
+#[tokio::test]
+async fn nothing_is_published_on_top_of_a_backup_of_another_instance() {
+    for (identity, fits) in [("one", true), ("another", false)] {
+        let world = World::new(10);
+        let parent = back_up(&world, &Program { identity: Some("one"), ..Program::new(&world) }).await.unwrap();
+        world.clock.advance(Duration::from_secs(60));
+        let directory = DirectoryName::new("2022-04-28-16-01-41-incr").unwrap();
+        let request = world.request().directory(directory).parents(vec![parent]);
+        let program = Program { identity: Some(identity), ..Program::new(&world) };
+        let made = world.repository.backup(&world.cx(), &program, &request).await;
+        assert_eq!(made.is_ok(), fits, "{made:?}");
+        assert!(fits || *made.unwrap_err().code() == codes::BACKUP_OTHER_HISTORY);
+        let count = world.repository.list(&world.cx(), &world.set).await.unwrap().len();
+        assert_eq!(count, if fits { 2 } else { 1 });
+    }
 }

@@ -97,6 +97,8 @@ error_codes! {
         "A retention policy without a rule would remove everything.", "Give it at least one rule that keeps backups, or no policy at all.";
     BACKUP_NOT_FOUND = "backup.not_found", NotFound, Never,
         "There is no such published backup.", "List the set to see what is there.";
+    BACKUP_OTHER_HISTORY = "backup.other_history", Conflict, Never,
+        "The backup would build on one of another instance.", "Make a full backup; check that the address still leads to the instance that was meant.";
     BACKUP_NOT_REMOVABLE = "backup.not_removable", Conflict, Never,
         "The backup is pinned, locked, the newest good one, or another backup needs it.", "Unpin it or remove what depends on it first.";
     COMPAT_REFUSED = "compat.refused", InvalidInput, Never,

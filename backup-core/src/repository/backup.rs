@@ -119,9 +119,10 @@ impl Run<'_> {
         let intent = Arc::new(self.declare_intent().await?);
         let sink = self.sink(&probe, encoder, &intent)?;
 
-        if let Err(error) = self.check_parents().await {
-            return Err(self.give_up(error, &sink, &intent).await);
-        }
+        let parents = match self.check_parents().await {
+            Ok(parents) => parents,
+            Err(error) => return Err(self.give_up(error, &sink, &intent).await),
+        };
         let captured = self.capture(&sink, &intent).await;
         let closed = sink.check_closed();
         if closed.is_err() {
@@ -130,7 +131,10 @@ impl Run<'_> {
         }
         let settled = sink.settle().await;
         let captured = match (captured, closed, settled) {
-            (Ok(summary), Ok(()), Ok(())) => self.manifest(summary, probe, &sink).await,
+            (Ok(summary), Ok(()), Ok(())) => self.manifest(summary, probe, &sink).await.and_then(|manifest| {
+                parents.iter().try_for_each(|parent| one_history(&manifest.source, parent))?;
+                Ok(manifest)
+            }),
             (Err(error), _, settled) => Err(root_cause(error, settled)),
             (Ok(_), Err(error), _) | (Ok(_), Ok(()), Err(error)) => Err(error),
         };
@@ -156,18 +160,20 @@ impl Run<'_> {
     }
 
     /// Looks for the parents once the intent names them: from here on no removal begins, and one that began before left its tombstone, or
-    /// no manifest.
-    async fn check_parents(&self) -> Result<()> {
+    /// no manifest. What they were made of.
+    async fn check_parents(&self) -> Result<Vec<SourceInfo>> {
         let set = &self.request.set;
+        let mut sources = Vec::new();
         for parent in &self.request.parents {
             let tombstone = crate::layout::tombstone_key(set, parent)?;
             if self.repository.store().head_opt(self.cx, &tombstone).await?.is_some() {
                 let error = Error::new(&codes::BACKUP_NOT_FOUND, format!("the parent {parent} is being removed"));
                 return Err(error.with_retry(crate::Retry::Later));
             }
-            self.repository.manifest(self.cx, set, parent).await.context(|| "looking for a parent".to_owned())?;
+            let manifest = self.repository.manifest(self.cx, set, parent).await.context(|| "looking for a parent".to_owned())?;
+            sources.push(manifest.source);
         }
-        Ok(())
+        Ok(sources)
     }
 
     async fn declare_intent(&self) -> Result<IntentKeeper> {
@@ -310,5 +316,16 @@ impl Run<'_> {
             self.cx.event(Event::Warning(format!("what backup {} left is the janitor's: {left}", self.id)));
         }
         error
+    }
+}
+
+/// A backup cannot add to one of another instance: together they would restore nothing that ever was.
+fn one_history(source: &SourceInfo, parent: &SourceInfo) -> Result<()> {
+    match (&source.identity, &parent.identity) {
+        (Some(own), Some(theirs)) if own != theirs => {
+            let what = format!("the parent is of the instance {theirs}, and this is {own}");
+            Err(Error::new(&codes::BACKUP_OTHER_HISTORY, what))
+        }
+        _ => Ok(()),
     }
 }

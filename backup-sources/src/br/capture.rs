@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::executor::{Cluster, Done, Order};
 use super::meta::{self, BackupMeta, Files, Listed, Written};
-use super::{BrSource, codes, version};
+use super::{BrSource, codes, key, version};
 
 pub(super) async fn probe(source: &BrSource, cx: &JobContext) -> Result<Probe> {
     let cluster = source.executor.identify(cx).await?;
@@ -20,6 +20,9 @@ pub(super) async fn capture(source: &BrSource, cx: &JobContext, sink: &dyn Sink)
     let config = &source.config;
     let location = sink.external_location()?;
     let cluster = source.executor.identify(cx).await?;
+    if let Some(id) = &cluster.id {
+        check_cluster(source, id)?;
+    }
     let version = cluster.version.as_deref().or(config.version.as_deref());
     // What no version is known of, BR checks alone.
     let encrypted = config.encryption.is_some();
@@ -27,6 +30,8 @@ pub(super) async fn capture(source: &BrSource, cx: &JobContext, sink: &dyn Sink)
     let order = Order { location, since: source.since, tuning: config.backup, encryption: config.encryption.clone() };
     let done = source.executor.backup(cx, &order).await?;
     let meta = take_stock(source, cx, sink).await?;
+    // Where the cluster could not tell before, its metadata tells now.
+    check_cluster(source, &meta.cluster_id.to_string())?;
     check(source, &cluster, &done, &meta)?;
     warnings.extend(meta.fault_of_sums());
     let mut summary = Summary::default().revision(Revision::exact(meta.end_version.0)).integrity(integrity(source, &meta));
@@ -73,6 +78,17 @@ async fn measure(cx: &JobContext, sink: &dyn Sink, file: &Listed) -> Result<()> 
     }
 }
 
+/// Is it the cluster of which there is a backup already?
+fn check_cluster(source: &BrSource, id: &str) -> Result<()> {
+    match &source.cluster {
+        Some(wanted) if wanted != id => {
+            let what = format!("this is cluster {id}, and the backups before are of cluster {wanted}");
+            Err(Error::new(&codes::OTHER_CLUSTER, what))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Is it the backup that was ordered?
 fn check(source: &BrSource, cluster: &Cluster, done: &Done, meta: &BackupMeta) -> Result<()> {
     let wrong = |what: String| Err(Error::new(&codes::NOT_WHOLE, what));
@@ -115,6 +131,6 @@ fn integrity(source: &BrSource, meta: &BackupMeta) -> serde_json::Value {
         "schemas": meta.schemas,
         "file-sums": sums(meta.file_sums),
         "schema-sums": sums(meta.schema_sums),
-        "encryption": source.config.encryption.as_ref().map_or("plaintext", |encryption| encryption.method.as_str()),
+        "encryption": source.config.encryption.as_ref().map_or(key::PLAINTEXT, |encryption| encryption.method.as_str()),
     })
 }

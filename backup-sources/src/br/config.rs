@@ -40,9 +40,11 @@ pub enum ExecutorConfig {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SqlConfig {
-    /// `host:port`.
+    /// `host:port` of one server. Behind a balancer, a task is watched and ended as soon as a connection ends at its server; what a process
+    /// that is gone left on another server is not found.
     pub address: String,
-    /// A user with BACKUP_ADMIN and RESTORE_ADMIN (SUPER before 5.0), and SELECT on `mysql.tidb`.
+    /// A user with BACKUP_ADMIN and RESTORE_ADMIN (SUPER before 5.0), and SELECT on `mysql.tidb`. Best one for backups alone: whatever else
+    /// it does at a backup's place counts as left by a process that is gone.
     pub user: String,
     /// Its password.
     #[serde(default)]
@@ -59,13 +61,17 @@ pub struct SqlConfig {
     /// How long a task may take to end after it was told to, default 60 s; TiDB itself looks every 3 s.
     #[serde(default = "one_minute", deserialize_with = "duration::deserialize")]
     pub grace: Duration,
+    /// How long a statement is waited for while TiDB does not tell whether it works on it, default 1 h; then its effect is unknown.
+    #[serde(default = "one_hour", deserialize_with = "duration::deserialize")]
+    pub silence: Duration,
 }
 
 impl SqlConfig {
     /// A server, with the defaults for everything else.
     pub fn new(address: impl Into<String>, user: impl Into<String>, password: Secret) -> Self {
         let (address, user) = (address.into(), user.into());
-        Self { address, user, password, ca_file: None, timeout: ten_seconds(), poll: five_seconds(), grace: one_minute() }
+        let (timeout, poll, grace, silence) = (ten_seconds(), five_seconds(), one_minute(), one_hour());
+        Self { address, user, password, ca_file: None, timeout, poll, grace, silence }
     }
 }
 
@@ -154,22 +160,26 @@ impl EncryptionMethod {
 }
 
 impl Encryption {
-    /// The key itself.
+    /// Looks whether the key is one of the method, without making a copy of it.
     ///
     /// # Errors
     /// `br.config` when it is not hexadecimal, or not as long as the method wants it.
-    pub(super) fn key_bytes(&self) -> Result<Vec<u8>> {
-        match hex::decode(self.key.expose()) {
-            Ok(key) if key.len() == self.method.key_len() => Ok(key),
-            _ => {
-                let what = format!(
-                    "the `key` of `encryption` has to be {} hexadecimal digits, for {}",
-                    self.method.key_len() * 2,
-                    self.method.as_str()
-                );
-                Err(Error::new(&codes::CONFIG, what))
-            }
+    pub(super) fn check(&self) -> Result<()> {
+        let (key, digits) = (self.key.expose(), self.method.key_len() * 2);
+        if key.len() == digits && key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(());
         }
+        let what = format!("the `key` of `encryption` has to be {digits} hexadecimal digits, for {}", self.method.as_str());
+        Err(Error::new(&codes::CONFIG, what))
+    }
+
+    /// The key itself.
+    ///
+    /// # Errors
+    /// As [`Encryption::check`].
+    pub(super) fn key_bytes(&self) -> Result<Vec<u8>> {
+        self.check()?;
+        hex::decode(self.key.expose()).map_err(|_| Error::new(&codes::CONFIG, "the `key` of `encryption` is not hexadecimal"))
     }
 }
 
@@ -180,7 +190,7 @@ impl BrConfig {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        self.encryption.as_ref().map(Encryption::key_bytes).transpose()?;
+        self.encryption.as_ref().map(Encryption::check).transpose()?;
         let wrong = |what: &'static str| Err(Error::new(&codes::CONFIG, what));
         match &self.executor {
             ExecutorConfig::Sql(sql) if sql.address.is_empty() => wrong("`address` of the TiDB server is empty"),
@@ -196,6 +206,10 @@ fn br() -> PathBuf {
 
 fn one_minute() -> Duration {
     Duration::from_secs(60)
+}
+
+fn one_hour() -> Duration {
+    Duration::from_secs(3600)
 }
 
 fn five_seconds() -> Duration {

@@ -46,7 +46,9 @@ pub(super) fn classify(text: &str) -> (&'static Code, Retry) {
         as_usual(&codes::CONFIG)
     } else if any(&["ErrBackupChecksumMismatch", "ErrRestoreChecksumMismatch", "ErrInvalidMetaFile"]) {
         as_usual(&codes::NOT_WHOLE)
-    } else if any(&["ErrRestoreNotFreshCluster", "ErrKVClusterIDMismatch"]) {
+    } else if has("ErrRestoreNotFreshCluster") {
+        as_usual(&codes::NOT_FRESH)
+    } else if has("ErrKVClusterIDMismatch") {
         // It stays like this until somebody points it at another cluster.
         (&codes::FAILED, Retry::Never)
     } else if has("BR:PD:") {
@@ -88,6 +90,7 @@ mod tests {
             ("[BR:ExternalStorage:ErrStorageInvalidConfig]unknown scheme", &codes::CONFIG),
             ("[BR:PD:ErrPDLeaderNotFound]no leader", &codes::UNREACHABLE),
             ("[BR:PD:ErrPDUpdateFailed]x: [BR:Backup:ErrBackupGCSafepointExceeded]y", &codes::GC_PASSED),
+            ("[BR:Restore:ErrRestoreNotFreshCluster]cluster is not fresh", &codes::NOT_FRESH),
             ("Backup failed: context canceled", &codes::ENDED),
             ("[BR:Backup:ErrBackupChecksumMismatch]mismatch", &codes::NOT_WHOLE),
             ("[BR:ExternalStorage:ErrStorageUnknown]timeout", &codes::FAILED),
@@ -96,7 +99,7 @@ mod tests {
             let error = of(text);
             assert_eq!((error.code().name, error.retry()), (code.name, code.retry), "{text}");
         }
-        assert_eq!(classify("[BR:Restore:ErrRestoreNotFreshCluster]cluster is not fresh"), (&codes::FAILED, Retry::Never));
+        assert_eq!(classify("[BR:KV:ErrKVClusterIDMismatch]another cluster"), (&codes::FAILED, Retry::Never));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What only BR's metadata can tell about a stored backup.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use backup_core::{ArtifactName, BackupReader, Digest, ErrorKind, Inspection, JobContext, Position, Result};
 
-use super::BrSource;
 use super::meta::{self, BackupMeta, Listed, Published};
+use super::{BrSource, key};
 
 /// So many files are named among the faults; the others are counted.
 const NAMED: usize = 20;
@@ -48,44 +49,79 @@ pub(super) struct Stock {
 
 impl Stock {
     /// # Errors
-    /// As [`meta::read`].
+    /// As [`meta::read`]; `br.config` when the configured `encryption` is not that of the backup, which says nothing about the backup.
     pub(super) async fn take(source: &BrSource, cx: &JobContext, reader: &dyn BackupReader) -> Result<Self> {
         let manifest = reader.manifest();
-        // Above a thousand artifacts the manifest lists none, and a reader tells names alone. The engine took size and digest from this
-        // very metadata then, and checks the bytes against them.
-        let compared = match manifest.inventory.is_some() {
-            true => "each is in the inventory of the backup",
-            false => "each is in the manifest with its size and SHA-256",
-        };
-        let held: HashMap<ArtifactName, Option<(u64, Digest)>> = match manifest.inventory.is_some() {
-            true => reader.artifacts().into_iter().map(|name| (name, None)).collect(),
-            false => manifest.artifacts.iter().map(|one| (one.name.clone(), Some((one.size, one.sha256)))).collect(),
-        };
-        let (mut faults, mut more) = (Vec::new(), 0_u64);
+        let encryption = source.config.encryption.as_ref();
+        key::check_method(manifest, encryption)?;
+        // For readers that do not say how an artifact is stored.
+        let listed = LazyLock::new(|| Listing::of(reader));
+        let mut named = 0_u64;
+        let (mut faults, mut more, mut root) = (Vec::new(), 0_u64, false);
         let mut visit = |file: Listed| {
-            match fault(&file, held.get(&file.name)) {
+            root |= file.name.as_str() == meta::BACKUP_META;
+            let held = reader.entry(&file.name).map_or_else(|| listed.held(&file.name), Held::So);
+            named += u64::from(held == Held::Unknown);
+            match fault(&file, held) {
                 Some(fault) if faults.len() < NAMED => faults.push(fault),
                 Some(_) => more += 1,
                 None => {}
             }
             Ok(())
         };
-        let meta = meta::walk(cx, &Published(reader), source.config.encryption.as_ref(), &mut visit).await?;
+        let meta = match meta::walk(cx, &Published(reader), encryption, &mut visit).await {
+            // It is told when it was read to its end.
+            Err(error) if !root && encryption.is_some() => return Err(key::blame(cx, reader, error).await),
+            meta => meta?,
+        };
         if more > 0 {
             faults.push(format!("and {more} more files"));
         }
+        let compared = match named {
+            0 => "each is in the backup with its size and SHA-256",
+            _ => "each is named by the backup",
+        };
         Ok(Self { meta, faults, compared })
     }
 }
 
-fn fault(file: &Listed, held: Option<&Option<(u64, Digest)>>) -> Option<String> {
+/// What the backup knows of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Nothing.
+    Not,
+    /// Its name.
+    Unknown,
+    /// Its size and SHA-256.
+    So((u64, Digest)),
+}
+
+/// What a manifest, or a reader, lists.
+struct Listing(HashMap<ArtifactName, Held>);
+
+impl Listing {
+    fn of(reader: &dyn BackupReader) -> Self {
+        let manifest = reader.manifest();
+        Self(match manifest.inventory.is_some() {
+            // The manifest lists none then.
+            true => reader.artifacts().into_iter().map(|name| (name, Held::Unknown)).collect(),
+            false => manifest.artifacts.iter().map(|one| (one.name.clone(), Held::So((one.size, one.sha256)))).collect(),
+        })
+    }
+
+    fn held(&self, name: &ArtifactName) -> Held {
+        self.0.get(name).copied().unwrap_or(Held::Not)
+    }
+}
+
+fn fault(file: &Listed, held: Held) -> Option<String> {
     let name = &file.name;
     match (held, file.size) {
-        (None, _) => Some(format!("`{name}` is named by the metadata, and the backup does not hold it")),
-        (Some(Some((held, _))), Some(size)) if *held != size => {
+        (Held::Not, _) => Some(format!("`{name}` is named by the metadata, and the backup does not hold it")),
+        (Held::So((held, _)), Some(size)) if held != size => {
             Some(format!("`{name}` has {held} bytes in the manifest, and {size} by the metadata"))
         }
-        (Some(Some((_, held))), _) if *held != file.sha256 => {
+        (Held::So((_, held)), _) if held != file.sha256 => {
             Some(format!("`{name}` has the SHA-256 {held} in the manifest, and {} by the metadata", file.sha256))
         }
         _ => None,

@@ -9,9 +9,11 @@
 //! # Behavior
 //! - A backup is finished when `backupmeta` was read back, is whole, and every file that it names lies in the store with its size; a verify
 //!   reads every file against the SHA-256 that `backupmeta` holds.
-//! - An incremental backup is [`BrSource::incremental`], from the position of an earlier one, which is its parent.
+//! - An incremental backup is [`BrSource::incremental`], from the position of an earlier one, which is its parent; with
+//!   [`BrSource::of_cluster`] it is refused for another cluster than the parent's.
 //! - A restore goes into the cluster of the source; its target is `{}`, or `{"cluster-version": "7.5.1"}` where the cluster cannot tell its
-//!   version. Versions and files are checked before BR is asked. A full backup comes first, then its incrementals, oldest first.
+//!   version. Before BR is asked, the versions are checked, and that every file is there with its size; whether its bytes are those that
+//!   were stored, a verify says. A full backup comes first, then its incrementals, oldest first.
 //! - What still runs after a crash of this process is ended by [`BrSource::end_leftovers`], before anything else is done to that place.
 
 mod capture;
@@ -20,8 +22,10 @@ mod config;
 mod executor;
 mod failure;
 mod inspect;
+mod key;
 pub mod meta;
 mod percent;
+mod place;
 mod program;
 mod restore;
 mod sql;
@@ -46,6 +50,8 @@ pub struct BrSource {
     executor: Arc<dyn Executor>,
     /// From where an incremental backup starts.
     since: Option<Tso>,
+    /// The only cluster that is backed up; any, when it is `None`.
+    cluster: Option<String>,
 }
 
 impl BrSource {
@@ -56,7 +62,7 @@ impl BrSource {
     pub fn new(config: BrConfig) -> Result<Self> {
         config.check()?;
         let executor = executor::of(&config)?;
-        Ok(Self { config: Arc::new(config), executor, since: None })
+        Ok(Self { config: Arc::new(config), executor, since: None, cluster: None })
     }
 
     /// The same cluster, for a backup of what changed after `since`: the position of a backup that will be its parent.
@@ -65,19 +71,33 @@ impl BrSource {
         Self { since: Some(since), ..self.clone() }
     }
 
+    /// The same source, which fails with `br.other_cluster` when the cluster is not `id`: the identity of the backups before, and of the
+    /// parent of an incremental one. Nothing of another cluster is published then.
+    #[must_use]
+    pub fn of_cluster(&self, id: impl Into<String>) -> Self {
+        Self { cluster: Some(id.into()), ..self.clone() }
+    }
+
     /// Up to where TiDB has removed old versions: an incremental backup needs everything after its parent's position. `None` when it
     /// cannot be known.
     ///
     /// # Errors
-    /// `br.unreachable`, `br.login`, `br.denied`.
+    /// `br.unreachable`, also when none of PD's addresses answers; `br.login`, `br.denied`.
     pub async fn gc_safe_point(&self, cx: &JobContext) -> Result<Option<Tso>> {
         self.executor.gc_safe_point(cx).await
     }
 
     /// Ends whatever a process that is gone left working on `location`, and returns when it has ended; how many tasks there were.
     ///
+    /// # Behavior
+    /// In SQL these are the statements BACKUP and RESTORE of the configured user for that place, on the server that the address leads to:
+    /// behind a balancer, 0 does not prove that nothing works on another server.
+    ///
+    /// A program `br` is found on this host, and among the processes that this one can see, alone. Where the notes lie in a directory that
+    /// others share, one that was started elsewhere is an error that says where.
+    ///
     /// # Errors
-    /// As [`BrSource::gc_safe_point`]: then it may still work.
+    /// As [`BrSource::gc_safe_point`], `br.left_elsewhere`, `br.failed`, `br.note`: then it may still work.
     pub async fn end_leftovers(&self, cx: &JobContext, location: &ExternalLocation) -> Result<usize> {
         self.executor.end_leftovers(cx, location).await
     }

@@ -7,8 +7,13 @@ use semver::Version;
 
 use super::codes;
 
-/// TiKV can be backed up since then.
-const OLDEST: Version = Version::new(3, 1, 0);
+/// The oldest TiKV with BR.
+pub(super) const FIRST: &str = "3.1.0-beta.2";
+
+/// Whether a TiKV is older than BR.
+pub(super) fn too_old(tikv: &Version) -> bool {
+    Version::parse(FIRST).is_ok_and(|first| *tikv < first)
+}
 
 /// What BR needs of a cluster, whatever it shall do. What cannot be known is a warning.
 ///
@@ -16,10 +21,8 @@ const OLDEST: Version = Version::new(3, 1, 0);
 /// `br.version`.
 pub(super) fn check_cluster(text: &str, encrypted: bool) -> Result<Vec<String>> {
     let Some(cluster) = parse(text) else { return Ok(vec![unreadable("cluster", text)]) };
-    // The betas of that one could do it from the second on.
-    let beta = (cluster.major, cluster.minor, cluster.patch) == (3, 1, 0) && cluster.pre.as_str() >= "beta.2";
-    if cluster < OLDEST && !beta {
-        return refuse(format!("the cluster has version {text}, and BR works with 3.1.0-beta.2 and later"));
+    if too_old(&cluster) {
+        return refuse(format!("the cluster has version {text}, and BR works with {FIRST} and later"));
     }
     if encrypted && (cluster.major, cluster.minor) < (5, 3) {
         return refuse(format!("the cluster has version {text}, and encrypted backups need 5.3.0 or later"));
@@ -109,6 +112,7 @@ mod tests {
             ("3.1.0-alpha", false, false),
             ("3.1.0-beta.1", false, false),
             ("3.1.0-beta.2", true, false),
+            ("3.1.0-beta.10", true, false),
             ("3.1.0-rc", true, false),
             ("v3.1.0", true, false),
             ("4.0.16", true, false),

@@ -63,6 +63,7 @@ impl GroupId {
     }
 }
 
-fn boot() -> io::Result<String> {
+/// Which boot of the host this is.
+pub(crate) fn boot() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }

@@ -28,6 +28,8 @@ use tokio::task::JoinHandle;
 #[cfg(any(feature = "br", feature = "script"))]
 pub(crate) use group_id::GroupId;
 #[cfg(feature = "br")]
+pub(crate) use group_id::boot;
+#[cfg(feature = "br")]
 pub(crate) use lines::Listener;
 pub(crate) use log::Log;
 pub use log::LogLimits;

@@ -25,8 +25,9 @@ mod task;
 #[path = "tidb/wire.rs"]
 mod wire;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,10 +35,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-pub use behaviour::{Behaviour, Columns, Outcome};
+pub use behaviour::{Balancer, Behaviour, Columns, Outcome};
 pub use files::{CLUSTER_ID, backup_files};
 pub use sql::{Order, Url};
 pub use task::Task;
+
+/// The first connection. Wider than the 32 bits of the handshake, as TiDB's are.
+const FIRST: u64 = 1 << 40;
 
 /// A running server; it ends with this value.
 pub struct TidbServer {
@@ -46,10 +50,19 @@ pub struct TidbServer {
     accepting: JoinHandle<()>,
 }
 
+/// A row of the process list.
+#[derive(Debug, Clone)]
+struct Process {
+    user: String,
+    info: String,
+}
+
 struct Shared {
     behaviour: Mutex<Behaviour>,
     tasks: Mutex<Vec<Task>>,
     statements: Mutex<Vec<String>>,
+    /// What `INFORMATION_SCHEMA.PROCESSLIST` shows of connections whose statement runs, with or without a client.
+    processes: Mutex<BTreeMap<u64, Process>>,
     connections: AtomicU64,
     /// Counts changes of tasks and behaviour.
     changed: watch::Sender<u64>,
@@ -72,8 +85,8 @@ impl TidbServer {
             behaviour: Mutex::new(behaviour),
             tasks: Mutex::default(),
             statements: Mutex::default(),
-            // Wider than the 32 bits of the handshake, as TiDB's are.
-            connections: AtomicU64::new(1 << 40),
+            processes: Mutex::default(),
+            connections: AtomicU64::new(FIRST),
             changed: watch::Sender::new(0),
             epoch: watch::Sender::new(0),
             worker: Arc::new(Semaphore::new(1)),
@@ -140,6 +153,20 @@ impl TidbServer {
         self.shared.kill(connection);
     }
 
+    /// Somebody else begins a BACKUP or RESTORE.
+    pub fn begin_as(&self, user: &str, statement: &str) {
+        let connection = self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        let order = sql::order(statement).unwrap().unwrap();
+        let process = Process { user: user.to_owned(), info: sql::redacted(statement) };
+        drop(self.shared.begin(order, connection, process));
+    }
+
+    /// A connection runs a statement that is neither: its number was given again.
+    pub fn reuse(&self, connection: u64, statement: &str) {
+        let process = Process { user: self.shared.behaviour().user, info: statement.to_owned() };
+        self.shared.processes.lock().unwrap().insert(connection, process);
+    }
+
     /// Cuts all connections, as a network does: tasks go on.
     pub fn cut(&self) {
         self.shared.epoch.send_modify(|epoch| *epoch += 1);
@@ -150,6 +177,7 @@ impl TidbServer {
         for task in self.shared.tasks.lock().unwrap().drain(..) {
             task.abort();
         }
+        self.shared.processes.lock().unwrap().clear();
         self.cut();
         self.shared.notify();
     }

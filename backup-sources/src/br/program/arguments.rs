@@ -6,10 +6,10 @@ use std::path::Path;
 
 use backup_core::{Error, Result, Secret};
 
-use super::place;
 use crate::br::codes;
 use crate::br::config::ProgramConfig;
 use crate::br::executor::Order;
+use crate::br::place;
 
 /// What `br` shall do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,9 @@ const CREDENTIALS: [(&str, &str); 3] =
     [("access-key", "AWS_ACCESS_KEY_ID"), ("secret-access-key", "AWS_SECRET_ACCESS_KEY"), ("session-token", "AWS_SESSION_TOKEN")];
 /// Those for which BR has flags.
 const FLAGS: [&str; 7] = ["endpoint", "region", "storage-class", "sse", "sse-kms-key-id", "acl", "provider"];
-/// Those that BR takes in the place's URL alone.
-const QUERY: [&str; 4] = ["force-path-style", "use-accelerate-endpoint", "role-arn", "external-id"];
+/// Those that BR takes in the place's URL alone, where everybody on the host can read them: none of them is a secret. A role to take on is
+/// not among them, for its `external-id` is one.
+const QUERY: [&str; 2] = ["force-path-style", "use-accelerate-endpoint"];
 
 /// The command for an order.
 ///
@@ -108,7 +109,7 @@ impl Invocation {
                 return Err(Error::new(&codes::CONFIG, format!("`br` knows no parameter {name:?} of a place")));
             }
         }
-        self.flag("storage", place::storage(&order.location.url, &query)?);
+        self.flag("storage", place::url(&order.location.url, query)?);
         flags.into_iter().for_each(|(name, value)| self.flag(&name, value));
         if !self.secrets.is_empty() {
             self.flag("send-credentials-to-tikv", true);

@@ -5,11 +5,11 @@
 //! ([`output`]); what of it is kept is bounded, and without secrets.
 
 mod arguments;
+mod home;
 mod line;
 mod notes;
 mod output;
 mod pd;
-mod place;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -22,6 +22,7 @@ use super::config::ProgramConfig;
 use super::executor::{Cluster, Done, Executor, Order};
 use super::{Tso, codes};
 use arguments::Action;
+use home::Seen;
 use pd::Pd;
 
 /// The program `br`, and PD for what has to be known before it is started.
@@ -78,9 +79,13 @@ impl Executor for ProgramExecutor {
     }
 
     async fn end_leftovers(&self, cx: &JobContext, location: &ExternalLocation) -> Result<usize> {
-        let mut ended = 0;
+        let (mut ended, mut elsewhere) = (0, Vec::new());
         for left in notes::left(&self.config.notes, &location.url).await? {
-            if let Some(group) = left.group.as_ref().filter(|group| group.runs()) {
+            if left.seen == Seen::Elsewhere {
+                elsewhere.push(format!("{} ({})", left.note.path().display(), left.home));
+                continue;
+            }
+            if let Some(group) = left.group.as_ref().filter(|group| left.seen == Seen::Here && group.runs()) {
                 group.end(cx, self.config.grace).await;
                 if group.runs() {
                     let what = format!("a `br` that was left working on {} does not end", location.url);
@@ -90,6 +95,14 @@ impl Executor for ProgramExecutor {
             }
             left.note.remove().await?;
         }
-        Ok(ended)
+        if elsewhere.is_empty() {
+            return Ok(ended);
+        }
+        let what = format!(
+            "whether a `br` still works on {} cannot be seen from here; noted are {}",
+            location.url,
+            elsewhere.join(", ")
+        );
+        Err(Error::new(&codes::LEFT_ELSEWHERE, what))
     }
 }

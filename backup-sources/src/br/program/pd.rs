@@ -1,7 +1,7 @@
-//! What PD tells of a cluster over HTTP (`/pd/api/v1` of tikv/pd). Only asked before a backup, and nothing depends on an answer: where
-//! none comes, `br` itself will say what is wrong.
+//! What PD tells of a cluster over HTTP (`/pd/api/v1` of tikv/pd). No backup depends on an answer: where none comes, `br` itself will say
+//! what is wrong.
 
-use backup_core::{JobContext, Result};
+use backup_core::{Error, JobContext, Result};
 use backup_remote::http::http::{Method, Request};
 use backup_remote::http::{Http, HttpOptions};
 use backup_remote::{Call, CallLimits, Calls};
@@ -61,33 +61,49 @@ impl Pd {
     }
 
     pub(super) async fn cluster_id(&self, cx: &JobContext) -> Result<Option<String>> {
-        let answer: Option<ClusterAnswer> = self.ask(cx, "GetCluster", "/cluster").await?;
+        let answer: Option<ClusterAnswer> = self.hear(cx, "GetCluster", "/cluster").await?;
         Ok(answer.map(|answer| answer.id.to_string()))
     }
 
     /// Its own version.
     pub(super) async fn version(&self, cx: &JobContext) -> Result<Option<String>> {
-        let answer: Option<VersionAnswer> = self.ask(cx, "GetVersion", "/version").await?;
+        let answer: Option<VersionAnswer> = self.hear(cx, "GetVersion", "/version").await?;
         Ok(answer.map(|answer| answer.version.trim_start_matches('v').to_owned()))
     }
 
     /// The stores, TiFlash's and removed ones too; none when it does not answer.
     pub(super) async fn stores(&self, cx: &JobContext) -> Result<Vec<Store>> {
-        let answer: Option<StoresAnswer> = self.ask(cx, "GetStores", "/stores").await?;
+        let answer: Option<StoresAnswer> = self.hear(cx, "GetStores", "/stores").await?;
         Ok(answer.into_iter().flat_map(|answer| answer.stores).map(|entry| entry.store).collect())
     }
 
+    /// `None` when PD answers and does not tell.
+    ///
+    /// # Errors
+    /// `br.unreachable` when no address answers.
     pub(super) async fn gc_safe_point(&self, cx: &JobContext) -> Result<Option<Tso>> {
         let answer: Option<SafePointAnswer> = self.ask(cx, "GetGCSafePoint", "/gc/safepoint").await?;
         Ok(answer.map(|answer| Tso(answer.gc_safe_point)))
     }
 
-    /// The first good answer of one of them.
+    /// The first good answer, where an answer is a convenience.
+    async fn hear<T: DeserializeOwned>(&self, cx: &JobContext, operation: &'static str, path: &str) -> Result<Option<T>> {
+        match self.ask(cx, operation, path).await {
+            Err(error) if *error.code() == codes::UNREACHABLE => Ok(None),
+            heard => heard,
+        }
+    }
+
+    /// The first good answer of one of them; `None` when what they say is no good.
+    ///
+    /// # Errors
+    /// `br.unreachable` when none of them says anything.
     async fn ask<T: DeserializeOwned>(&self, cx: &JobContext, operation: &'static str, path: &str) -> Result<Option<T>> {
+        let mut silent = Vec::new();
         for base in &self.bases {
             let url = format!("{base}{path}");
             let request = Request::builder().method(Method::GET).uri(&url).body(Vec::new());
-            let request = request.map_err(|error| backup_core::Error::new(&codes::CONFIG, format!("no URL {url:?}: {error}")))?;
+            let request = request.map_err(|error| Error::new(&codes::CONFIG, format!("no URL {url:?}: {error}")))?;
             match self.http.fetch(cx, &Call::reading(operation), &request, ANSWER).await {
                 Ok(answer) if answer.status().is_success() => match serde_json::from_slice(answer.body()) {
                     Ok(answer) => return Ok(Some(answer)),
@@ -97,9 +113,16 @@ impl Pd {
                 Err(error) => {
                     cx.check()?;
                     tracing::debug!(url, %error, "PD does not answer");
+                    silent.push(error);
                 }
             }
         }
-        Ok(None)
+        match silent.pop() {
+            Some(last) if silent.len() + 1 == self.bases.len() => {
+                let what = format!("none of the {} addresses of PD answered", self.bases.len());
+                Err(Error::new(&codes::UNREACHABLE, what).with_source(last))
+            }
+            _ => Ok(None),
+        }
     }
 }

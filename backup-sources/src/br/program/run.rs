@@ -45,7 +45,7 @@ pub(super) async fn run(executor: &ProgramExecutor, cx: &JobContext, action: Act
 
 /// The key as `br` reads it from a file.
 fn key(encryption: &Encryption) -> Result<Secret> {
-    encryption.key_bytes().map(|_| encryption.key.clone())
+    encryption.check().map(|()| encryption.key.clone())
 }
 
 /// Compares the version of `br` with those of the stores. What is unknown is left to `br` itself.

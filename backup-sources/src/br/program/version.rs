@@ -4,10 +4,7 @@
 use semver::Version;
 use serde::Deserialize;
 
-use crate::br::version::parse;
-
-/// The oldest TiKV with BR.
-const FIRST: &str = "3.1.0-beta.2";
+use crate::br::version::{FIRST, parse, too_old};
 
 /// A store, as PD lists it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -52,7 +49,7 @@ pub(super) fn check(br: &Version, stores: &[Store]) -> Result<Vec<String>, Strin
     for store in stores {
         let Some(tikv) = store.tikv() else { continue };
         let whom = format!("TiKV {tikv} at {}", store.address);
-        if Version::parse(FIRST).is_ok_and(|first| tikv < first) {
+        if too_old(&tikv) {
             return Err(format!("{whom} is older than {FIRST}, the first that BR works on"));
         }
         if br.major < tikv.major {

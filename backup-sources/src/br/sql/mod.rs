@@ -1,11 +1,11 @@
 //! BR by the SQL statements BACKUP and RESTORE of a TiDB server (`pkg/executor/brie.go` of pingcap/tidb).
 //!
-//! The statement blocks until BR is done, on a connection of its own. A second one looks after it: `SHOW BACKUPS` tells its step, and
-//! `KILL TIDB QUERY` ends it. A TiDB server that loses the first connection goes on working, so nothing here ever just hangs up.
+//! The statement blocks until BR is done, on a connection of its own. A second one looks after it: the process list tells whether it still
+//! works, `SHOW BACKUPS` its step, and `KILL TIDB QUERY` ends it. A TiDB server that loses the first connection goes on working, so nothing here ever just hangs up.
 
 mod clean;
 mod failure;
-mod place;
+mod process;
 mod rows;
 mod run;
 mod session;
@@ -21,8 +21,8 @@ use super::Tso;
 use super::codes;
 use super::config::{BrConfig, SqlConfig};
 use super::executor::{Cluster, Done, Executor, Order};
+use super::place::Place;
 use clean::Cleaner;
-use place::Place;
 use statement::Kind;
 use watch::Watch;
 
@@ -41,7 +41,7 @@ impl SqlExecutor {
     /// `br.config` for what cannot be said in SQL.
     pub(super) fn new(sql: &SqlConfig, config: &BrConfig) -> Result<Self> {
         statement::refuse_encryption(config.encryption.as_ref())?;
-        for (name, time) in [("timeout", sql.timeout), ("poll", sql.poll), ("grace", sql.grace)] {
+        for (name, time) in [("timeout", sql.timeout), ("poll", sql.poll), ("grace", sql.grace), ("silence", sql.silence)] {
             if time.is_zero() {
                 return Err(Error::new(&codes::CONFIG, format!("`{name}` must be more than zero")));
             }

@@ -4,8 +4,8 @@ use chrono::DateTime;
 use mysql_async::{Row, Value};
 
 use super::super::executor::Done;
+use super::super::place::Place;
 use super::super::tso::Tso;
-use super::place::Place;
 
 /// A column as text; `None` for NULL and for a column that this version does not have.
 pub(super) fn text(row: &Row, name: &str) -> Option<String> {
@@ -31,7 +31,7 @@ pub(super) fn single(rows: &[Row]) -> Option<String> {
     text(row, &row.columns_ref().first()?.name_str())
 }
 
-fn number(row: &Row, name: &str) -> Option<u64> {
+pub(super) fn number(row: &Row, name: &str) -> Option<u64> {
     text(row, name)?.parse().ok()
 }
 
@@ -43,16 +43,19 @@ pub(super) fn done(rows: &[Row]) -> Done {
     Done { backup_ts: known("BackupTS").map(Tso), size: known("Size"), ..Done::default() }
 }
 
+const CANCELED: &str = " Canceled";
+
 /// A row of SHOW BACKUPS or SHOW RESTORES: a task of the TiDB server that was asked.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Task {
     pub(super) place: Place,
     /// The step: `Wait`, `Backup`, `Checksum`, or one of them with ` Canceled`.
-    pub(super) state: String,
+    state: String,
     /// Of this step; it may jump, and pass 100.
-    pub(super) percent: Option<u8>,
+    percent: Option<u8>,
     pub(super) connection: Option<u64>,
-    finished: bool,
+    /// It has a time of its end. One that was ended in the queue never gets one.
+    pub(super) finished: bool,
 }
 
 impl Task {
@@ -68,14 +71,13 @@ impl Task {
         }
     }
 
-    /// It has been told to end; TiDB shows 100 percent from then on.
-    pub(super) fn cancelled(&self) -> bool {
-        self.state.ends_with(" Canceled")
+    /// Its name without what TiDB adds, with 100 percent, when a step ends before its end, for whatever reason.
+    pub(super) fn step(&self) -> &str {
+        self.state.strip_suffix(CANCELED).unwrap_or(&self.state)
     }
 
-    /// Nothing of it works any more. One that was cancelled in the queue never gets a time of its end.
-    pub(super) fn ended(&self) -> bool {
-        self.finished || self.state == "Wait Canceled"
+    pub(super) fn percent(&self) -> Option<u8> {
+        self.percent.filter(|_| !self.state.ends_with(CANCELED))
     }
 }
 

@@ -9,11 +9,13 @@ use backup_core::event::Event;
 use backup_core::{Effect, Error, JobContext, Result};
 use mysql_async::Row;
 
+use super::super::codes;
 use super::super::config::SqlConfig;
 use super::super::executor::{Done, Order};
+use super::super::place::Place;
 use super::clean::Cleaner;
 use super::failure::{Fault, unknown};
-use super::place::Place;
+use super::process;
 use super::rows;
 use super::session::Session;
 use super::statement::{self, Kind};
@@ -30,11 +32,11 @@ struct Running<'a> {
     kind: Kind,
     wanted: Wanted,
     watch: Watch<'a>,
-    /// Looks that showed nothing of the task, since the last that did.
-    blind: u32,
+    /// How many looks showed nothing of the task, and since when.
+    blind: Option<(u32, Duration)>,
     /// It was seen working once.
     seen: bool,
-    /// Since when TiDB no longer counts it among the working ones.
+    /// Since when TiDB works on it no longer.
     gone: Option<Duration>,
 }
 
@@ -45,11 +47,13 @@ pub(super) async fn run(cx: &JobContext, config: &SqlConfig, kind: Kind, order: 
     let cleaner = Cleaner::new(&config.password, Some(&order.location));
     let mut session = Session::open(cx, config, &cleaner).await?;
     // Not the number of the handshake: that holds 32 bits, TiDB's have 64.
-    let answer = session.rows(cx, "SELECT CONNECTION_ID()").await?;
-    let connection = rows::single(&answer).and_then(|id| id.parse().ok());
-    let wanted = Wanted { kind, place: Place::of(&order.location)?, connection };
-    let mut running = Running { config, kind, wanted, watch: Watch::new(config, &cleaner), blind: 0, seen: false, gone: None };
-    // Nothing is begun that could not be watched and ended.
+    let who = process::who(&session.rows(cx, process::WHO).await?);
+    let nameless =
+        || Error::new(&codes::FAILED, format!("TiDB at {} does not tell the number of the connection", config.address));
+    let wanted = Wanted { kind, place: Place::of(&order.location)?, ours: Some(who.ok_or_else(nameless)?) };
+    let mut running = Running { config, kind, wanted, watch: Watch::new(config, &cleaner), blind: None, seen: false, gone: None };
+    // Nothing is begun that could not be watched and ended. Behind a balancer this may be another server; the rights are the same there.
+    running.watch.ask(cx, process::LIST).await?;
     running.watch.tasks(cx, &running.wanted).await?;
     cx.check()?;
     let statement = session.statement(sql);
@@ -70,41 +74,44 @@ impl Running<'_> {
                 Err(why) = &mut stopped => return self.cancel(cx, statement, why).await,
                 looked = self.look(cx) => looked,
             };
-            if looked.is_err_and(|Hanging| true) {
-                return Err(self.hanging(cx).await);
+            if let Err(lost) = looked {
+                return Err(self.lost(cx, lost).await);
             }
         }
     }
 
-    /// Waits for the next look, takes it, and tells what it showed. A server that cannot be asked now may still work: no reason to stop.
-    async fn look(&mut self, cx: &JobContext) -> Result<(), Hanging> {
+    /// Waits for the next look, takes it, and tells what it showed. A server that cannot be asked now may still work: no reason to stop
+    /// before `silence` has passed.
+    async fn look(&mut self, cx: &JobContext) -> Result<(), Lost> {
         cx.clock().sleep(self.config.poll).await;
-        let tasks = match self.watch.tasks(cx, &self.wanted).await {
-            Ok(tasks) => tasks,
-            Err(error) => {
-                tracing::debug!(job = %cx.job(), %error, "the progress of BR cannot be read");
+        let now = cx.clock().monotonic();
+        match self.watch.look(cx, &self.wanted).await {
+            Ok(seen) if !seen.working.is_empty() => {
+                (self.seen, self.gone, self.blind) = (true, None, None);
+                if let Some(task) = seen.steps().next() {
+                    self.watch.tell(cx, task);
+                }
                 return Ok(());
             }
-        };
-        let now = cx.clock().monotonic();
-        if let Some(task) = tasks.iter().find(|task| !task.ended()) {
-            (self.seen, self.gone, self.blind) = (true, None, 0);
-            self.watch.tell(cx, task);
-            return Ok(());
+            // Of one that was never seen it is not known whether it has begun.
+            Ok(seen) if self.seen || seen.tasks.iter().any(|task| task.finished) => {
+                self.blind = None;
+                let since = *self.gone.get_or_insert(now);
+                return if now.saturating_sub(since) < self.config.grace { Ok(()) } else { Err(Lost::Hanging) };
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(job = %cx.job(), %error, "TiDB does not tell whether it works on the task"),
         }
-        if self.seen || !tasks.is_empty() {
-            let since = *self.gone.get_or_insert(now);
-            return if now.saturating_sub(since) < self.config.grace { Ok(()) } else { Err(Hanging) };
-        }
-        self.blind += 1;
-        if self.blind == BLIND_LOOKS {
+        let (looks, since) = self.blind.map_or((1, now), |(looks, since)| (looks + 1, since));
+        self.blind = Some((looks, since));
+        if looks == BLIND_LOOKS {
             cx.event(Event::Warning(format!(
-                "TiDB at {}: {} does not list the task, so its progress is unknown and it cannot be ended; the address must be that of one server",
+                "TiDB at {}: it does not tell whether it works on the task, so the progress is unknown and it cannot be ended; \
+                 does the server answer, and is the address that of one server?",
                 self.config.address,
-                self.kind.show(),
             )));
         }
-        Ok(())
+        if cx.clock().monotonic().saturating_sub(since) < self.config.silence { Ok(()) } else { Err(Lost::Silent) }
     }
 
     /// The statement has answered.
@@ -121,13 +128,17 @@ impl Running<'_> {
         }
     }
 
-    /// TiDB lists the task no longer, or as ended, and still does not answer.
-    async fn hanging(&mut self, cx: &JobContext) -> Error {
+    /// Nobody can say any more that TiDB works on the task, and it still does not answer.
+    async fn lost(&mut self, cx: &JobContext, lost: Lost) -> Error {
         let end = self.end(cx).await;
-        unknown(format!(
-            "TiDB at {}: the task is over, but the statement has not returned within {:?}; {end}",
-            self.config.address, self.config.grace
-        ))
+        let (config, address) = (self.config, &self.config.address);
+        unknown(match lost {
+            Lost::Hanging => format!(
+                "TiDB at {address}: the task is over, but the statement has not returned within {:?}; {end}",
+                config.grace
+            ),
+            Lost::Silent => format!("TiDB at {address}: nothing was learned of the task for {:?}; {end}", config.silence),
+        })
     }
 
     /// Somebody wants it to stop, for the reason `why`.
@@ -175,16 +186,21 @@ impl Running<'_> {
 
 /// A statement that does not come back.
 #[derive(Debug)]
-struct Hanging;
+enum Lost {
+    /// TiDB works on it no longer.
+    Hanging,
+    /// TiDB tells nothing.
+    Silent,
+}
 
-/// Ends what works on a place, whoever asked for it.
+/// Ends what works on a place and was asked for by our user.
 pub(super) async fn end_leftovers(cx: &JobContext, config: &SqlConfig, place: Place) -> Result<usize> {
     let cleaner = Cleaner::new(&config.password, None);
     let mut watch = Watch::new(config, &cleaner);
     let cx = cx.with_limit(config.grace);
     let mut ended = 0;
     for kind in Kind::ALL {
-        let wanted = Wanted { kind, place: place.clone(), connection: None };
+        let wanted = Wanted { kind, place: place.clone(), ours: None };
         ended += watch.end(&cx, &wanted).await?;
     }
     if ended > 0 {

@@ -1,11 +1,12 @@
 //! The statements that are sent.
 
+use backup_core::store::ExternalLocation;
 use backup_core::{Error, Result};
 
 use super::super::codes;
 use super::super::config::Encryption;
 use super::super::executor::Order;
-use super::place;
+use super::super::place;
 
 /// What BR is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,14 @@ impl Kind {
     /// Both.
     pub(super) const ALL: [Self; 2] = [Self::Backup, Self::Restore];
 
+    /// How its statement begins.
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Self::Backup => "BACKUP",
+            Self::Restore => "RESTORE",
+        }
+    }
+
     /// What lists its tasks.
     pub(super) fn show(self) -> &'static str {
         match self {
@@ -27,10 +36,15 @@ impl Kind {
     }
 }
 
+/// The URL of a location, credentials included.
+pub(super) fn url(location: &ExternalLocation) -> Result<String> {
+    place::url(&location.url, location.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
 /// The statement for an order. Its only literal is a URL, which holds neither quote nor backslash: no `sql_mode` changes what arrives.
 pub(super) fn text(kind: Kind, order: &Order) -> Result<String> {
     refuse_encryption(order.encryption.as_ref())?;
-    let url = place::url(&order.location)?;
+    let url = url(&order.location)?;
     let mut sql = match kind {
         Kind::Backup => format!("BACKUP DATABASE * TO '{url}'"),
         Kind::Restore => format!("RESTORE DATABASE * FROM '{url}'"),
@@ -66,7 +80,6 @@ mod tests {
     use super::super::super::config::{EncryptionMethod, Tuning};
     use super::super::super::tso::Tso;
     use super::*;
-    use backup_core::store::ExternalLocation;
 
     fn order() -> Order {
         Order { location: ExternalLocation::new("file:///srv/b"), since: None, tuning: Tuning::default(), encryption: None }

@@ -1,12 +1,17 @@
 //! Backups, from the order to the manifest.
 
+use std::ops::Range;
+
+use async_trait::async_trait;
 use backup_core::error::codes as core;
-use backup_core::{ArtifactName, BackupReader, Digest, Revision};
+use backup_core::repository::StoredBackup;
+use backup_core::source::ArtifactStream;
+use backup_core::{ArtifactName, BackupReader, Digest, JobContext, Manifest, RestoreTarget, Result, Revision, Source};
 
 use super::World;
-use crate::br::config::EncryptionMethod::Aes256Ctr;
+use crate::br::config::EncryptionMethod::{Aes128Ctr, Aes256Ctr};
 use crate::br::executor::Cluster;
-use crate::br::meta::tests::encoder::{BACKUP_TS, CLUSTER, EARLIER_TS, Laid, content, encode, quoted, tools};
+use crate::br::meta::tests::encoder::{BACKUP_TS, CLUSTER, EARLIER_TS, Laid, content, encode, encryption, quoted, tools};
 use crate::br::{Tso, codes};
 
 #[tokio::test]
@@ -137,6 +142,67 @@ async fn an_incremental_backup_starts_where_it_was_told() {
 }
 
 #[tokio::test]
+async fn a_backup_of_another_cluster_than_the_parents_is_not_published() {
+    if !tools() {
+        return;
+    }
+    for (parent, tells, orders) in [("17", true, 0), ("17", false, 1), (&*CLUSTER.to_string(), false, 1)] {
+        let world = World::new();
+        let mut standin = world.standin(Laid::default().v1(&format!("start_version: {EARLIER_TS}")));
+        if !tells {
+            standin.cluster = Cluster::default();
+        }
+        let (source, standin) = standin.source();
+        let answer = world.back_up(&source.incremental(Tso(EARLIER_TS)).of_cluster(parent)).await;
+        assert_eq!(standin.ordered.lock().unwrap().len(), orders);
+        if parent == "17" {
+            assert_eq!(*answer.unwrap_err().code(), codes::OTHER_CLUSTER);
+            world.assert_nothing_published().await;
+        } else {
+            answer.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_changed_damages_no_backup() {
+    if !tools() {
+        return;
+    }
+    let (right, mut rotated) = (encryption(Aes256Ctr), encryption(Aes256Ctr));
+    rotated.key = backup_core::Secret::new("00".repeat(32));
+    for laid in [Laid::encrypted(Aes256Ctr).v1(""), Laid::encrypted(Aes256Ctr).v2("")] {
+        let world = World::new();
+        let (source, _) = world.standin(laid).source();
+        let id = world.back_up(&source).await.unwrap();
+        let backup = world.open(&id).await;
+        for (other, why) in [(None, "plaintext"), (Some(encryption(Aes128Ctr)), "aes128-ctr"), (Some(rotated.clone()), "`key`")] {
+            let changed = source.with_encryption(other);
+            for error in [
+                changed.inspect(&world.cx(), &backup).await.unwrap_err(),
+                changed.restore(&world.cx(), &backup, &RestoreTarget::default()).await.unwrap_err(),
+            ] {
+                assert_eq!(*error.code(), codes::CONFIG, "{error}");
+                assert!(error.to_string().contains(why), "{why}: {error}");
+            }
+        }
+        // With the right key, and with a wrong one, damage is damage.
+        let key = world.key(&id, "backupmeta").await;
+        world.store.flip_bit(&key, 20, 2);
+        for encryption in [right.clone(), rotated.clone()] {
+            let inspection = source.with_encryption(Some(encryption)).inspect(&world.cx(), &backup).await.unwrap();
+            assert_eq!(inspection.faults.len(), 1, "{inspection:?}");
+        }
+    }
+    let world = World::new();
+    let (source, _) = world.standin(Laid::default().v1("")).source();
+    let id = world.back_up(&source).await.unwrap();
+    let backup = world.open(&id).await;
+    let error = source.with_encryption(Some(right)).inspect(&world.cx(), &backup).await.unwrap_err();
+    assert_eq!(*error.code(), codes::CONFIG, "{error}");
+}
+
+#[tokio::test]
 async fn what_br_says_when_it_fails_is_handed_on() {
     if !tools() {
         return;
@@ -232,6 +298,39 @@ async fn a_backup_of_thousands_of_files_is_published_with_an_inventory() {
     }
     let (source, _) = world.standin(laid.finish(&text)).source();
     let id = world.back_up(&source).await.unwrap();
-    assert!(world.open(&id).await.manifest().inventory.is_some());
+    let backup = world.open(&id).await;
+    assert!(backup.manifest().inventory.is_some());
     assert_eq!(world.findings(&source, &id).await, Vec::<String>::new());
+    // Only the inventory has their sizes and digests, and they are compared, too.
+    let inspection = source.inspect(&world.cx(), &Swapped(&backup)).await.unwrap();
+    let faults: Vec<_> =
+        inspection.faults.iter().map(|fault| fault.contains("SHA-256") && fault.contains("`4/1499.sst`")).collect();
+    assert_eq!(faults, [true], "{inspection:?}");
+}
+
+/// A backup whose inventory has the digest of another file for one of them.
+struct Swapped<'a>(&'a StoredBackup);
+
+#[async_trait]
+impl BackupReader for Swapped<'_> {
+    fn manifest(&self) -> &Manifest {
+        self.0.manifest()
+    }
+
+    fn artifacts(&self) -> Vec<ArtifactName> {
+        self.0.artifacts()
+    }
+
+    fn entry(&self, name: &ArtifactName) -> Option<(u64, Digest)> {
+        let (size, sha256) = self.0.entry(name)?;
+        Some((size, if name.as_str() == "4/1499.sst" { Digest::of(b"other") } else { sha256 }))
+    }
+
+    async fn open(&self, cx: &JobContext, name: &ArtifactName) -> Result<ArtifactStream> {
+        self.0.open(cx, name).await
+    }
+
+    async fn open_stored(&self, cx: &JobContext, name: &ArtifactName, range: Option<Range<u64>>) -> Result<ArtifactStream> {
+        self.0.open_stored(cx, name, range).await
+    }
 }

@@ -67,6 +67,10 @@ impl BackupReader for Reachable<'_> {
         Some(ExternalLocation::new("file:///where/it/lies"))
     }
 
+    async fn check_sizes(&self, cx: &JobContext) -> Result<()> {
+        self.0.check_sizes(cx).await
+    }
+
     async fn open(&self, cx: &JobContext, name: &ArtifactName) -> Result<ArtifactStream> {
         self.0.open(cx, name).await
     }

@@ -14,8 +14,16 @@ use backup_core::testkit::{SimStore, VirtualClock, test_environment};
 use backup_core::{BackupId, BackupReader, JobContext, Result, SetName};
 
 use super::BrSource;
+use super::config::{BrConfig, Encryption};
 use super::meta::tests::encoder::Laid;
 use standin::{Place, StandIn};
+
+impl BrSource {
+    /// The same cluster, after somebody changed the configuration.
+    fn with_encryption(&self, encryption: Option<Encryption>) -> Self {
+        Self { config: Arc::new(BrConfig { encryption, ..BrConfig::clone(&self.config) }), ..self.clone() }
+    }
+}
 
 /// A repository that BR can write into.
 struct World {

@@ -90,6 +90,29 @@ async fn what_does_not_suit_is_refused_before_br_is_asked() {
 }
 
 #[tokio::test]
+async fn br_is_not_asked_when_a_file_is_gone_or_cut_off() {
+    if !tools() {
+        return;
+    }
+    let name = "2/8_1_3a5b_write.sst";
+    for left in [None, Some(7)] {
+        let world = World::new();
+        let (source, standin) = world.standin(Laid::default().v2("")).source();
+        let id = world.back_up(&source).await.unwrap();
+        let (key, backup) = (world.key(&id, name).await, world.open(&id).await);
+        match left {
+            None => assert!(world.store.raw_delete(&key)),
+            Some(bytes) => world.store.raw_put(&key, vec![0_u8; bytes]),
+        }
+        for target in [RestoreTarget::default(), RestoreTarget::default().dry_run(true)] {
+            let error = source.restore(&world.cx(), &backup, &target).await.unwrap_err();
+            assert!(*error.code() == core::ARTIFACT_MISSING && error.to_string().contains(name), "{error}");
+        }
+        assert!(standin.restored.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn an_incremental_backup_names_what_must_come_before() {
     if !tools() {
         return;

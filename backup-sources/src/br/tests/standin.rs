@@ -52,7 +52,7 @@ impl StandIn {
         let config: ExecutorConfig = serde_json::from_value(sql).unwrap();
         let config = BrConfig { encryption: self.laid.encryption.clone(), ..BrConfig::new(config) };
         let standin = Arc::new(self);
-        (BrSource { config: Arc::new(config), executor: Arc::<Self>::clone(&standin), since: None }, standin)
+        (BrSource { config: Arc::new(config), executor: Arc::<Self>::clone(&standin), since: None, cluster: None }, standin)
     }
 }
 

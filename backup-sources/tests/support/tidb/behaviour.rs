@@ -32,10 +32,24 @@ pub struct Behaviour {
     pub refuse: Vec<(String, u16, String)>,
     /// Statements that begin like this are never answered.
     pub mute: Vec<String>,
-    /// `SHOW BACKUPS` lists nothing: a balancer led the connection to another server.
-    pub elsewhere: bool,
+    /// `clearTask`: each `SHOW BACKUPS` forgets the tasks that have no time of their end.
+    pub prunes: bool,
+    /// Before 6.5: a task that is killed in the queue stays `Wait`, without a time of its end.
+    pub forgets_the_queue: bool,
+    /// Where a balancer leads connections.
+    pub balancer: Balancer,
     /// Files that a backup writes.
     pub files: usize,
+}
+
+/// Which connections end at another server, on which nothing runs. The first one never does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Balancer {
+    None,
+    /// All others.
+    AllOthers,
+    /// The second, the fourth and so on.
+    InTurns,
 }
 
 /// Which columns `SHOW BACKUPS` and `RESTORE` have.
@@ -80,7 +94,9 @@ impl Default for Behaviour {
             lingers: false,
             refuse: Vec::new(),
             mute: Vec::new(),
-            elsewhere: false,
+            prunes: false,
+            forgets_the_queue: false,
+            balancer: Balancer::None,
             files: 3,
         }
     }

@@ -32,6 +32,18 @@ pub fn order(sql: &str) -> Option<Result<Order, String>> {
     Some(parse(backup, rest).ok_or_else(|| format!("You have an error in your SQL syntax near '{rest}'")))
 }
 
+/// `BRIEStmt.SecureText`: the text for the process list.
+pub fn redacted(sql: &str) -> String {
+    let quoted: Vec<&str> = sql.splitn(3, '\'').collect();
+    let [before, url, after] = quoted[..] else { return sql.to_owned() };
+    let Some((base, query)) = url.split_once('?').filter(|_| url.starts_with("s3:")) else { return sql.to_owned() };
+    let pair = |pair: &str| match pair.split_once('=') {
+        Some((name @ ("access-key" | "secret-access-key" | "session-token"), _)) => format!("{name}=xxxxxx"),
+        _ => pair.to_owned(),
+    };
+    format!("{before}'{base}?{}'{after}", query.split('&').map(pair).collect::<Vec<_>>().join("&"))
+}
+
 fn parse(backup: bool, rest: &str) -> Option<Order> {
     let (literal, mut rest) = literal(rest)?;
     let mut options = BTreeMap::new();

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use super::behaviour::Outcome;
 use super::files::{File, backup_files};
 use super::sql::{Order, Url};
-use super::{Behaviour, Shared};
+use super::{Behaviour, Process, Shared};
 
 /// A BACKUP or RESTORE that came.
 #[derive(Debug, Clone)]
@@ -24,6 +24,10 @@ pub struct Task {
     pub exec_time: Option<String>,
     pub finish_time: Option<String>,
     pub message: Option<String>,
+    /// `SHOW BACKUPS` has forgotten it.
+    pub pruned: bool,
+    /// Nothing of it works any more.
+    over: bool,
     work: Option<AbortHandle>,
 }
 
@@ -40,7 +44,7 @@ impl Task {
 
     /// It works, or waits to.
     pub fn running(&self) -> bool {
-        self.finish_time.is_none() && self.state != "Wait Canceled"
+        !self.over
     }
 
     pub(super) fn abort(&self) {
@@ -56,7 +60,13 @@ pub(super) fn now() -> String {
 
 impl Shared {
     /// Queues a task and starts what works on it, whether or not somebody waits for its end.
-    pub(super) fn begin(self: &Arc<Self>, order: Order, connection: u64) -> (u64, tokio::task::JoinHandle<End>) {
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        order: Order,
+        connection: u64,
+        process: Process,
+    ) -> (u64, tokio::task::JoinHandle<End>) {
+        self.processes.lock().unwrap().insert(connection, process);
         let mut tasks = self.tasks.lock().unwrap();
         let newest = tasks.iter().map(|task| task.backup_ts).max().unwrap_or(0);
         let backup_ts = (u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap() << 18).max(newest + 1);
@@ -73,6 +83,8 @@ impl Shared {
             exec_time: None,
             finish_time: None,
             message: None,
+            pruned: false,
+            over: false,
             work: None,
         });
         let work = tokio::spawn(self.clone().run(id));
@@ -112,10 +124,22 @@ impl Shared {
     }
 
     async fn run(self: Arc<Self>, id: u64) -> End {
+        let end = self.clone().queue_and_work(id).await;
+        let connection = self.get(id).connection;
+        if self.behaviour().outcome != Outcome::Hang {
+            self.processes.lock().unwrap().remove(&connection);
+        }
+        self.change(id, |task| task.over = true);
+        end
+    }
+
+    async fn queue_and_work(self: Arc<Self>, id: u64) -> End {
         let working = tokio::select! {
             permit = self.worker.clone().acquire_owned() => permit.unwrap(),
             () = self.killed(id) => {
-                self.cancelled(id);
+                if !self.behaviour().forgets_the_queue {
+                    self.cancelled(id);
+                }
                 return Err((1105, "context canceled".into()));
             }
         };

@@ -15,10 +15,10 @@ use tokio::io::AsyncWrite;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Shared;
-use super::behaviour::{Behaviour, Columns, Outcome};
+use super::behaviour::{Balancer, Behaviour, Columns, Outcome};
 use super::sql;
 use super::task::Task;
+use super::{FIRST, Process, Shared};
 
 /// The login that MySQL's error 1045 refuses; opensrv-mysql says 1698.
 const ACCESS_DENIED: u16 = 1045;
@@ -95,7 +95,7 @@ impl AsyncMysqlShim<Coded> for Connection {
             return answer.completed(OkResponse::default()).await;
         }
         match sql::order(sql) {
-            Some(Ok(order)) => return self.work(order, answer).await,
+            Some(Ok(order)) => return self.work(order, sql, answer).await,
             Some(Err(text)) => return self.refuse(answer, 1064, &text).await,
             None => {}
         }
@@ -105,7 +105,12 @@ impl AsyncMysqlShim<Coded> for Connection {
             "SELECT TIDB_VERSION()" if behaviour.release.is_some() => {
                 rows(answer, &["TIDB_VERSION()"], value(behaviour.release)).await
             }
-            "SELECT CONNECTION_ID()" => rows(answer, &["CONNECTION_ID()"], value(Some(self.id.to_string()))).await,
+            "SELECT CONNECTION_ID() AS ID, @@hostname AS SERVER_HOST, @@port AS SERVER_PORT" => {
+                let [host, port] = self.identity();
+                rows(answer, &["ID", "SERVER_HOST", "SERVER_PORT"], vec![vec![Some(self.id.to_string()), host, port]]).await
+            }
+            "SELECT @@hostname AS SERVER_HOST, @@port AS SERVER_PORT, ID, USER, INFO FROM INFORMATION_SCHEMA.PROCESSLIST \
+             WHERE INFO LIKE 'BACKUP %' OR INFO LIKE 'RESTORE %' OR ID = CONNECTION_ID()" => self.processes(sql, answer).await,
             "SHOW BACKUPS" => self.show(true, answer).await,
             "SHOW RESTORES" => self.show(false, answer).await,
             "SELECT VARIABLE_VALUE FROM mysql.tidb WHERE VARIABLE_NAME = 'cluster_id'" => {
@@ -126,8 +131,33 @@ impl Connection {
     }
 
     /// Blocks until the task is over. Dropped with the connection; the task goes on.
-    async fn work(&self, order: sql::Order, answer: Answer<'_>) -> io::Result<()> {
-        let (id, work) = self.shared.begin(order, self.id);
+    fn elsewhere(&self) -> bool {
+        match self.shared.behaviour().balancer {
+            Balancer::None => false,
+            Balancer::AllOthers => self.id != FIRST,
+            Balancer::InTurns => (self.id - FIRST) % 2 == 1,
+        }
+    }
+
+    fn identity(&self) -> [Option<String>; 2] {
+        [Some(if self.elsewhere() { "tidb-1" } else { "tidb-0" }.to_owned()), Some("4000".to_owned())]
+    }
+
+    async fn processes(&self, sql: &str, answer: Answer<'_>) -> io::Result<()> {
+        let mut found = if self.elsewhere() { Default::default() } else { self.shared.processes.lock().unwrap().clone() };
+        found.retain(|_, process| process.info.starts_with("BACKUP ") || process.info.starts_with("RESTORE "));
+        found.insert(self.id, Process { user: self.shared.behaviour().user, info: sql.to_owned() });
+        let [host, port] = self.identity();
+        let row = |(id, process): (u64, Process)| {
+            vec![host.clone(), port.clone(), Some(id.to_string()), Some(process.user), Some(process.info)]
+        };
+        let found = found.into_iter().map(row).collect();
+        rows(answer, &["SERVER_HOST", "SERVER_PORT", "ID", "USER", "INFO"], found).await
+    }
+
+    async fn work(&self, order: sql::Order, sql: &str, answer: Answer<'_>) -> io::Result<()> {
+        let process = Process { user: self.shared.behaviour().user, info: sql::redacted(sql) };
+        let (id, work) = self.shared.begin(order, self.id, process);
         let Ok(end) = work.await else { return Err(io::ErrorKind::ConnectionAborted.into()) };
         let size = match end {
             Ok(size) => size,
@@ -149,7 +179,7 @@ impl Connection {
     }
 
     async fn show(&self, backups: bool, answer: Answer<'_>) -> io::Result<()> {
-        let Behaviour { columns: form, elsewhere, .. } = self.shared.behaviour();
+        let Behaviour { columns: form, prunes, .. } = self.shared.behaviour();
         let mut columns = vec!["Destination", "State", "Progress", "Queue_time", "Execution_time", "Finish_time", "Connection"];
         if form != Columns::Seven {
             columns.push("Message");
@@ -157,9 +187,15 @@ impl Connection {
         if form == Columns::Nine {
             columns.insert(0, "Id");
         }
-        let tasks = self.shared.tasks.lock().unwrap().clone();
-        let found =
-            tasks.iter().filter(|task| task.order.backup == backups && !elsewhere).map(|task| shown(task, form)).collect();
+        let tasks = {
+            let mut tasks = self.shared.tasks.lock().unwrap();
+            for task in tasks.iter_mut().filter(|task| prunes && task.finish_time.is_none()) {
+                task.pruned = true;
+            }
+            tasks.clone()
+        };
+        let listed = |task: &&Task| task.order.backup == backups && !task.pruned && !self.elsewhere();
+        let found = tasks.iter().filter(listed).map(|task| shown(task, form)).collect();
         rows(answer, &columns, found).await
     }
 }

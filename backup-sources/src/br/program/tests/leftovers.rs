@@ -5,8 +5,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use backup_core::store::ExternalLocation;
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::Pid;
 
+use super::super::home::Home;
+use super::super::notes::{Candidate, Note};
 use super::support::{lives, until};
 use super::*;
 use crate::br::config::{Encryption, EncryptionMethod};
@@ -107,6 +110,77 @@ async fn a_note_whose_group_is_gone_is_removed() {
     setup.assert_forgotten();
 }
 
+/// The first line of a note of this process, with a change of where it is at home.
+fn head(url: &str, change: fn(&mut serde_json::Value)) -> serde_json::Value {
+    let mut home = serde_json::to_value(Home::of_this_process().unwrap()).unwrap();
+    change(&mut home);
+    serde_json::json!({ "version": 1, "url": url, "home": home })
+}
+
+#[tokio::test]
+async fn one_that_was_started_elsewhere_is_told_and_stays_noted() {
+    let setup = Setup::new().await;
+    std::fs::create_dir(setup.br.path("notes")).unwrap();
+    let place = location(&setup.br, "place");
+    let note = |name: &str, change: fn(&mut serde_json::Value)| {
+        std::fs::write(setup.br.path("notes").join(name), format!("{}\n", head(&place.url, change))).unwrap();
+    };
+    note("rebooted.note", |home| home["boot"] = "another boot".into());
+    note("renamed.note", |home| home["host"] = "another name".into());
+    assert_eq!(setup.executor.end_leftovers(&cx(), &place).await.unwrap(), 0);
+    setup.assert_forgotten();
+
+    note("here.note", |_| {});
+    note("host.note", |home| (home["host"], home["boot"]) = ("far-away".into(), "another boot".into()));
+    note("container.note", |home| home["pid-namespace"] = 1.into());
+    let error = setup.executor.end_leftovers(&cx(), &place).await.unwrap_err();
+    assert_eq!(error.code().name, "br.left_elsewhere");
+    for part in ["far-away", "host.note", "container.note"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    assert!(!error.to_string().contains("here.note") && notes(&setup.br).len() == 2, "{error}");
+    // Another place has nothing to do with it.
+    assert_eq!(setup.executor.end_leftovers(&cx(), &location(&setup.br, "other")).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_group_that_is_noted_up_to_the_lock_is_found() {
+    let setup = Setup::new().await;
+    std::fs::create_dir(setup.br.path("notes")).unwrap();
+    let (url, path) = (location(&setup.br, "place").url, setup.br.path("notes/a.note"));
+    std::fs::write(&path, format!("{}\n", head(&url, |_| {}))).unwrap();
+    let candidate = || Candidate::open(path.clone(), &url).unwrap().unwrap();
+    let early = candidate();
+    let group = serde_json::to_string(&GroupId::of(rustix::process::getpgrp()).unwrap()).unwrap();
+    std::fs::write(&path, format!("{}\n{group}\n", head(&url, |_| {}))).unwrap();
+    let left = early.take_over().unwrap().unwrap();
+    assert!(left.group.is_some());
+    assert!(candidate().take_over().unwrap().is_none(), "it is somebody's now");
+    drop(left);
+    let late = candidate();
+    std::fs::remove_file(&path).unwrap();
+    assert!(late.take_over().unwrap().is_none(), "its program has ended");
+}
+
+#[tokio::test]
+async fn what_is_removed_twice_is_removed_and_what_a_crash_cut_short_too() {
+    let setup = Setup::new().await;
+    let (directory, url) = (setup.br.path("notes"), location(&setup.br, "place").url);
+    let id = backup_core::JobId::random(&*cx().environment().random);
+    let note = Note::begin(&directory, &id, &url, None).await.unwrap();
+    std::fs::remove_file(note.path()).unwrap();
+    note.remove().await.unwrap();
+
+    let end = async || setup.executor.end_leftovers(&cx(), &location(&setup.br, "place")).await.unwrap();
+    std::fs::write(directory.join("b.new"), "").unwrap();
+    let writing = std::fs::File::open(&directory).unwrap();
+    flock(&writing, FlockOperation::LockShared).unwrap();
+    assert_eq!((end().await, notes(&setup.br).len()), (0, 1), "somebody may be writing it");
+    drop(writing);
+    assert_eq!(end().await, 0);
+    setup.assert_forgotten();
+}
+
 #[tokio::test]
 async fn a_process_that_got_the_number_of_one_that_is_gone_is_left_alone() {
     let setup = Setup::new().await;
@@ -114,16 +188,16 @@ async fn a_process_that_got_the_number_of_one_that_is_gone_is_left_alone() {
     let group = GroupId::of(Pid::from_child(&other)).unwrap();
     std::fs::create_dir(setup.br.path("notes")).unwrap();
     let url = location(&setup.br, "place").url;
+    let head = head(&url, |_| {});
     let note = |name: &str, change: fn(&mut serde_json::Value)| {
         let mut group = serde_json::to_value(&group).unwrap();
         change(&mut group);
-        let text = format!("{}\n{group}\n", serde_json::json!({ "version": 1, "url": url }));
+        let text = format!("{head}\n{group}\n");
         std::fs::write(setup.br.path("notes").join(name), text).unwrap();
     };
     note("earlier.note", |group| group["started"] = (group["started"].as_u64().unwrap() - 1).into());
     note("rebooted.note", |group| group["boot"] = "another boot".into());
-    std::fs::write(setup.br.path("notes/torn.note"), format!("{}\n{{\"lea", serde_json::json!({ "version": 1, "url": url })))
-        .unwrap();
+    std::fs::write(setup.br.path("notes/torn.note"), format!("{head}\n{{\"lea")).unwrap();
     let ended = setup.executor.end_leftovers(&cx(), &location(&setup.br, "place")).await.unwrap();
     let lived = lives(Pid::from_child(&other).as_raw_nonzero().get());
     other.kill().unwrap();

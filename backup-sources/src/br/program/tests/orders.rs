@@ -136,6 +136,11 @@ async fn what_br_would_not_understand_is_refused_before_it_is_started() {
     assert!(!outcome.as_ref().unwrap_err().to_string().contains("5ecret"), "a value is told");
     refused(outcome);
 
+    // A role's second secret could be told in arguments alone.
+    for name in ["role-arn", "external-id"] {
+        order.location = ExternalLocation::new("s3://bucket/place").parameter(name, "5ecret-id");
+        refused(setup.executor.backup(&cx(), &order).await);
+    }
     order.location = ExternalLocation::new("swift://container/place");
     refused(setup.executor.backup(&cx(), &order).await);
 
@@ -162,6 +167,11 @@ fn a_configuration_without_a_place_for_notes_is_refused() {
     refused(|config| config.pd = vec!["a:1,b:2".to_owned()]);
     refused(|config| config.pd = vec![String::new()]);
     ProgramExecutor::new(&good).unwrap();
+    // PD is asked with the certificate with which `br` asks it.
+    let mut caller = good.clone();
+    (caller.cert_file, caller.key_file) = (Some(br.path("no-cert.pem")), Some(br.path("no-key.pem")));
+    let error = ProgramExecutor::new(&caller).unwrap_err();
+    assert!(error.code().name == "remote.config" && error.to_string().contains("no-cert.pem"), "{error}");
 }
 
 #[tokio::test]
@@ -205,6 +215,11 @@ async fn another_pd_is_asked_when_one_is_gone_and_none_is_needed() {
     assert_eq!(setup.executor.identify(&cx()).await.unwrap(), Cluster::default());
     assert_eq!(setup.executor.gc_safe_point(&cx()).await.unwrap(), None);
     setup.executor.backup(&cx(), &setup.order("place")).await.unwrap();
+
+    config.pd.truncate(1);
+    setup.executor = ProgramExecutor::new(&config).unwrap();
+    assert_eq!(setup.executor.identify(&cx()).await.unwrap(), Cluster::default());
+    assert_eq!(setup.executor.gc_safe_point(&cx()).await.unwrap_err().code().name, "br.unreachable");
 
     let cancelled = cx();
     cancelled.cancel_token().cancel();

@@ -2,6 +2,7 @@
 
 use backup_core::Effect;
 
+use super::tidb::Balancer;
 use super::*;
 
 /// Cancels when the task is in that state; gives the error and the state it ended in.
@@ -105,10 +106,10 @@ async fn a_statement_that_never_began_is_given_up_when_it_is_cancelled() {
 }
 
 #[tokio::test]
-async fn nothing_is_killed_on_a_server_that_does_not_list_it() {
+async fn nothing_is_killed_on_another_server() {
     let mut bench = Bench::new(|behaviour| {
         behaviour.hold = Some("Backup".into());
-        behaviour.elsewhere = true;
+        behaviour.balancer = Balancer::AllOthers;
     })
     .await;
     bench.config.grace = Duration::from_millis(300);

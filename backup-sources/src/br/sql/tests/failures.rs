@@ -112,7 +112,7 @@ async fn no_error_holds_a_credential_that_tidb_echoes() {
         .parameter("access-key", SECRETS[0])
         .parameter("secret-access-key", SECRETS[1])
         .parameter("session-token", SECRETS[2]);
-    let sent = super::super::place::url(&location).unwrap();
+    let sent = super::super::statement::url(&location).unwrap();
     let password = bench.config.password.expose().to_owned();
     for (code, text) in [
         (8124, format!("Backup failed: [BR:ExternalStorage:ErrStorageUnknown]cannot open {sent}: {SECRETS:?}")),

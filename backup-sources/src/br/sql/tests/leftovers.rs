@@ -57,7 +57,7 @@ async fn what_does_not_end_is_an_error() {
 }
 
 #[tokio::test]
-async fn one_that_heard_it_and_never_shows_its_end_is_believed_after_the_grace() {
+async fn one_that_is_called_canceled_and_still_works_is_not_said_to_have_ended() {
     let mut bench = Bench::new(|behaviour| {
         behaviour.hold = Some("Backup".into());
         behaviour.lingers = true;
@@ -67,6 +67,8 @@ async fn one_that_heard_it_and_never_shows_its_end_is_believed_after_the_grace()
     let job = bench.start(Kind::Backup, bench.order("one"));
     bench.server.until_state("Backup").await;
     job.run.abort();
-    assert_eq!(bench.executor().end_leftovers(&bench.context(), &bench.location("one")).await.unwrap(), 1);
+    let error = bench.executor().end_leftovers(&bench.context(), &bench.location("one")).await.unwrap_err();
+    assert_eq!(code(&error), "br.unreachable", "{error}");
     assert_eq!(bench.server.task().state, "Backup Canceled");
+    assert!(bench.server.task().running());
 }

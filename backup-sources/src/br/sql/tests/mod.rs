@@ -2,6 +2,7 @@
 
 mod cancel;
 mod failures;
+mod forgotten;
 mod leftovers;
 mod runs;
 mod server;
