@@ -21,6 +21,13 @@ pub(super) struct Ending<'a> {
     lock: Option<Lock>,
 }
 
+impl Ending<'_> {
+    /// It has not ended after all; whoever waits is told that the cluster is locked.
+    pub(super) fn take_back(mut self) -> Option<Lock> {
+        self.lock.take()
+    }
+}
+
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         drop(self.lock.take());
