@@ -48,6 +48,7 @@ use backup_core::state::State;
 use backup_core::zone::Zone;
 use backup_core::{BackupService, Environment, JobId, Repository};
 use chrono::{DateTime, Utc};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -84,6 +85,8 @@ struct Inner {
     /// Jobs that are looked after.
     running: TaskTracker,
     stopping: CancellationToken,
+    /// Clusters in which leftovers are ended at the same time.
+    slots: Semaphore,
 }
 
 /// What runs in this process.
@@ -94,6 +97,8 @@ struct Live {
     directories: HashMap<String, DateTime<Utc>>,
     /// Clusters whose work has ended and that are free in a moment; cancelled then.
     ending: HashMap<String, CancellationToken>,
+    /// Clusters whose leftovers could not be ended, with the code of the last failure.
+    not_ended: HashMap<String, &'static str>,
 }
 
 /// A backup or a restore of this process.

@@ -8,6 +8,7 @@ use backup_core::schedule::Scheduler;
 use backup_core::state::State;
 use backup_core::zone::Zone;
 use backup_core::{BackupService, Environment, Error, Repository, Result, SetName};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -116,6 +117,7 @@ impl TidbBuilder {
             live: Mutex::new(Live::default()),
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            slots: Semaphore::new(super::jobs::AT_ONCE),
         });
         inner.recover().await?;
         inner.take_up_strategies().await?;

@@ -21,6 +21,13 @@ pub(super) struct Ending<'a> {
     lock: Option<Lock>,
 }
 
+impl Ending<'_> {
+    /// It has not ended after all; whoever waits is told that the cluster is locked.
+    pub(super) fn take_back(mut self) -> Option<Lock> {
+        self.lock.take()
+    }
+}
+
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         drop(self.lock.take());
@@ -54,7 +61,7 @@ impl Inner {
             let ending = self.live().ending.get(cluster).cloned();
             match ending {
                 Some(ended) => ended.cancelled().await,
-                None => return Err(busy("a backup, a restore or a deletion is under way")),
+                None => return Err(busy(&self.why_locked(cluster))),
             }
         };
         // Left by a process that is gone, and not by this one, which takes them up when it starts.
@@ -65,6 +72,14 @@ impl Inner {
             return Err(busy("what another process left is being ended"));
         }
         Ok(lock)
+    }
+
+    /// Why the lease of a cluster is not to be had.
+    fn why_locked(&self, cluster: &str) -> String {
+        match self.live().not_ended.get(cluster) {
+            Some(code) => format!("what another process left could not be ended yet ({code}); it is tried again"),
+            None => "a backup, a restore or a deletion is under way".to_owned(),
+        }
     }
 
     /// Whether something is shown as running on a cluster that nobody has locked.

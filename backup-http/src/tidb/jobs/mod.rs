@@ -20,6 +20,8 @@ use super::id::RecordId;
 use super::record::{BackupType, Mode};
 use super::{Cluster, Inner};
 
+pub(super) use recover::AT_ONCE;
+
 /// How long one look at a cluster or a store may take that a request waits for.
 const LOOK: Duration = Duration::from_secs(30);
 

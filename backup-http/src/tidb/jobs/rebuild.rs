@@ -1,12 +1,16 @@
 //! Records of backups that the state does not know: it was lost, the backups were not.
 
+use std::sync::Arc;
+
 use backup_core::repository::BackupInfo;
 use backup_core::state::Expected;
 use backup_core::{Manifest, Result, SetName};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::LOOK;
 use super::backup::{CREATED_LABEL, ID_LABEL, MODE_LABEL, TYPE_LABEL};
+use super::recover::END;
 use crate::tidb::Inner;
 use crate::tidb::id::RecordId;
 use crate::tidb::kept;
@@ -19,10 +23,11 @@ impl Inner {
     /// Makes the records of the finished backups of a cluster that has none in the state, once in the life of the state.
     pub(super) async fn rebuild(&self, cluster: &str) -> Result<()> {
         let (cx, set) = (self.repository.context(), SetName::new(cluster)?);
-        let backups = self.repository.list(&cx, &set).await?;
+        let backups = self.listed(&set).await?;
         let mut made = 0_u64;
         for info in backups.iter().filter(|info| info.state.is_published()) {
-            let manifest = self.repository.manifest(&cx, &set, &info.id).await?;
+            let cx = cx.with_limit(LOOK);
+            let manifest = cx.run(self.repository.manifest(&cx, &set, &info.id)).await?;
             let Some(record) = self.record_of(cluster, info, &manifest) else { continue };
             if self.records.get(record.id).await?.is_none() && self.records.create(&record).await? {
                 made += 1;
@@ -67,19 +72,28 @@ impl Inner {
     }
 
     /// The published backup of a record whose end was not recorded.
-    pub(super) async fn published(&self, record: &Record) -> Result<Option<std::sync::Arc<BackupInfo>>> {
+    pub(super) async fn published(&self, record: &Record) -> Result<Option<Arc<BackupInfo>>> {
         let (cx, set) = (self.repository.context(), SetName::new(record.cluster.as_str())?);
         let directory = Self::prefix(&record.cluster, &record.directory)?;
-        for info in self.repository.list(&cx, &set).await?.iter().rev().filter(|info| info.state.is_published()) {
+        for info in self.listed(&set).await?.iter().rev().filter(|info| info.state.is_published()) {
             let found = match &info.first_key {
                 Some(key) => key.strip_prefix(&directory).is_some(),
                 // It has more artifacts than its manifest names.
-                None => self.repository.manifest(&cx, &set, &info.id).await?.prefix == directory,
+                None => {
+                    let cx = cx.with_limit(LOOK);
+                    cx.run(self.repository.manifest(&cx, &set, &info.id)).await?.prefix == directory
+                }
             };
             if found {
-                return Ok(Some(std::sync::Arc::clone(info)));
+                return Ok(Some(Arc::clone(info)));
             }
         }
         Ok(None)
+    }
+
+    /// The backups of a cluster. A store that does not answer is no reason to wait for ever.
+    async fn listed(&self, set: &SetName) -> Result<Vec<Arc<BackupInfo>>> {
+        let cx = self.repository.context().with_limit(END);
+        cx.run(self.repository.list(&cx, set)).await
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_core::{JobContext, Result};
-use futures::{StreamExt, stream};
 
 use super::lock::Lock;
 use super::rebuild::REBUILT;
@@ -17,13 +16,13 @@ use crate::tidb::{Inner, kept};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Clusters that are looked after at the same time.
-const AT_ONCE: usize = 16;
+pub(in crate::tidb) const AT_ONCE: usize = 16;
 
 /// The pause after which an end that failed is tried again.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// How long a cluster may take to end one thing.
-const END: Duration = Duration::from_secs(120);
+/// How long a cluster may take to end one thing, and a store to list what it has.
+pub(super) const END: Duration = Duration::from_secs(120);
 
 const WHY: &str = "interrupted: the server ended while it ran";
 
@@ -48,14 +47,11 @@ impl Inner {
         if locked.is_empty() {
             return Ok(());
         }
-        let this = Arc::clone(self);
-        let mut work = self.running.spawn(async move {
-            let each = locked.into_iter().map(|(cluster, lock)| {
-                let this = Arc::clone(&this);
-                async move { this.take_up(&cluster, lock).await }
-            });
-            stream::iter(each).for_each_concurrent(AT_ONCE, |cluster| cluster).await;
+        let each = locked.into_iter().map(|(cluster, lock)| {
+            let this = Arc::clone(self);
+            self.running.spawn(async move { this.take_up(&cluster, lock).await })
         });
+        let mut work = futures::future::join_all(each);
         tokio::select! {
             _ = &mut work => {}
             () = self.environment.clock.sleep(PATIENCE) => {
@@ -67,14 +63,28 @@ impl Inner {
 
     /// Brings the records of a cluster in line with what is, and frees the cluster then.
     pub(super) async fn take_up(self: &Arc<Self>, cluster: &str, lock: Lock) {
-        while let Err(error) = self.try_take_up(cluster).await {
+        loop {
+            let tried = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => break,
+                tried = self.try_in_slot(cluster) => tried,
+            };
+            let Err(error) = tried else { break };
+            self.live().not_ended.insert(cluster.to_owned(), error.code().name);
             tracing::warn!(cluster, %error, "what an earlier process left is not ended yet; the cluster stays locked, and it is tried again");
             tokio::select! {
                 () = self.environment.clock.sleep(PAUSE) => {}
                 () = self.stopping.cancelled() => break,
             }
         }
+        self.live().not_ended.remove(cluster);
         drop(lock);
+    }
+
+    /// The pause after a failure is not in the slot: clusters that fail for long keep no others waiting.
+    async fn try_in_slot(&self, cluster: &str) -> Result<()> {
+        let _slot = self.slots.acquire().await;
+        self.try_take_up(cluster).await
     }
 
     async fn try_take_up(&self, cluster: &str) -> Result<()> {
@@ -108,6 +118,10 @@ impl Inner {
     }
 
     async fn take_up_restore(&self, mut workflow: Workflow) -> Result<()> {
+        if workflow.status.is_over() {
+            // Its end was kept, and that it is open was not taken back.
+            return self.end_workflow(&workflow).await;
+        }
         self.end_leftovers(&workflow.cluster, &workflow.source, &workflow.directory).await?;
         workflow.set(Status::Failed, Some(WHY.to_owned()), self.now());
         tracing::warn!(cluster = workflow.cluster, workflow = %workflow.id, "a restore was interrupted");

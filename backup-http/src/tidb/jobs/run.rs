@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backup_core::error::codes;
-use backup_core::repository::BackupOutcome;
+use backup_core::error::{Effect, codes};
+use backup_core::repository::{BackupInfo, BackupOutcome};
 use backup_core::service::{BackupDone, JobHandle};
 use backup_core::{Error, ErrorKind, Result};
 
@@ -16,6 +16,9 @@ use crate::tidb::record::{Record, Status};
 
 /// How many directories are tried that turn out to be taken.
 const PLACES: u32 = 100;
+
+/// The pause between tries when the state or the store fails for long.
+const PAUSE: Duration = Duration::from_secs(10);
 
 impl Inner {
     /// Looks after a backup until its end is recorded.
@@ -44,15 +47,31 @@ impl Inner {
                 Err(error) => break Err(error),
             }
         };
-        self.end(&mut running.record, result, running.cancel.is_cancelled());
+        let result = self.settle(&running.record, result).await;
+        let cancelled = running.cancel.is_cancelled();
+        match result {
+            Some(result) => self.end(&mut running.record, result, cancelled),
+            // Left open: whoever starts next finds the truth.
+            None => tracing::error!(backup = %running.record.id, "stopped before it was known whether the backup was published"),
+        }
         let record = running.record;
         tracing::info!(
             cluster = record.cluster, backup = %record.id, status = record.status.as_str(), message = record.message, "ended"
         );
-        let ending = self.ending(&record.cluster, running.lock);
-        self.keep(&record).await;
+        let mut lock = running.lock;
+        while record.status.is_over() {
+            let ending = self.ending(&record.cluster, lock);
+            if self.keep(&record).await || self.stopping.is_cancelled() {
+                self.live().jobs.remove(&record.id);
+                drop(ending);
+                break;
+            }
+            // The cluster stays locked, but nobody waits for it.
+            let Some(back) = ending.take_back() else { break };
+            lock = back;
+            self.pause().await;
+        }
         self.live().jobs.remove(&record.id);
-        drop(ending);
         if let Some((schedule, job)) = running.firing {
             self.scheduler.ended(&schedule, &job);
         }
@@ -86,10 +105,11 @@ impl Inner {
         ended.await
     }
 
-    fn end(&self, record: &mut Record, result: Result<BackupDone>, cancelled: bool) {
+    fn end(&self, record: &mut Record, result: Result<Ended>, cancelled: bool) {
         let now = self.now();
         match result {
-            Ok(done) => {
+            Ok(Ended::Found(info)) => record.finish(&info, info.published_at.unwrap_or(now)),
+            Ok(Ended::Done(done)) => {
                 if let BackupOutcome::CompletedWithWarnings(_, warnings) = &done.outcome {
                     warnings.iter().for_each(|warning| record.note(warning));
                 }
@@ -99,16 +119,51 @@ impl Inner {
         }
     }
 
-    /// Keeps the end of a backup. When the state fails for long, the next start of the server finds the record and the truth.
-    async fn keep(&self, record: &Record) {
+    /// The end of a backup whose last answer may have been lost, as the store says it; `None` when a stop came first.
+    async fn settle(&self, record: &Record, result: Result<BackupDone>) -> Option<Result<Ended>> {
+        let error = match result {
+            Ok(done) => return Some(Ok(Ended::Done(done))),
+            Err(error) if error.effect() == Effect::None => return Some(Err(error)),
+            Err(error) => error,
+        };
+        loop {
+            match self.published(record).await {
+                Ok(Some(info)) => return Some(Ok(Ended::Found(info))),
+                Ok(None) => return Some(Err(error)),
+                Err(error) => tracing::warn!(backup = %record.id, %error, "whether a backup was published is not known yet"),
+            }
+            if self.stopping.is_cancelled() {
+                return None;
+            }
+            self.pause().await;
+        }
+    }
+
+    async fn pause(&self) {
+        tokio::select! {
+            () = self.environment.clock.sleep(PAUSE) => {}
+            () = self.stopping.cancelled() => {}
+        }
+    }
+
+    /// Keeps the end of a backup; false when the state failed for long.
+    async fn keep(&self, record: &Record) -> bool {
         for _ in 0..KEEP_TRIES {
             match self.records.update(record).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(error) => tracing::error!(backup = %record.id, %error, "the end of a backup could not be kept"),
             }
             self.environment.clock.sleep(Duration::from_secs(1)).await;
         }
+        false
     }
+}
+
+/// A backup that is published.
+enum Ended {
+    Done(BackupDone),
+    /// The store has it, although its job failed.
+    Found(Arc<BackupInfo>),
 }
 
 /// Why it failed, for the record.

@@ -43,6 +43,8 @@ pub(super) struct Index {
     /// The oldest first.
     rows: Vec<Row>,
     clusters: HashSet<Arc<str>>,
+    /// When the newest record was made that was found in the state, rather than made here.
+    seen: Option<DateTime<Utc>>,
 }
 
 impl Index {
@@ -84,9 +86,14 @@ impl Index {
         self.rows.iter().filter(|row| row.open)
     }
 
-    /// When the newest record was made, and a little earlier: another process may be late with its own.
+    /// All records up to this one were read from the state.
+    pub(super) fn seen(&mut self, newest: Option<&Record>) {
+        self.seen = newest.map(|record| record.created_at).max(self.seen);
+    }
+
+    /// Up to where all is known, less a little: another process may be late with its own.
     pub(super) fn horizon(&self, slack: TimeDelta) -> Option<DateTime<Utc>> {
-        self.rows.last()?.created.checked_sub_signed(slack)
+        self.seen?.checked_sub_signed(slack)
     }
 
     /// The rows of a page, the newest first, and how many the filter lets through in all.

@@ -52,7 +52,11 @@ impl Records {
     /// Those that the state holds.
     pub(super) async fn load(state: Arc<dyn State>) -> Result<Self> {
         let mut index = Index::default();
-        kept::each(&*state, PREFIX, None, |_, record: Record| index.put(&record)).await?;
+        kept::each(&*state, PREFIX, None, |_, record: Record| {
+            index.put(&record);
+            index.seen(Some(&record));
+        })
+        .await?;
         Ok(Self { state, index: Mutex::new(index) })
     }
 
@@ -107,11 +111,13 @@ impl Records {
 
     /// Takes up what other processes on this state have made since.
     async fn refresh(&self) -> Result<()> {
+        // Not as far as this process's own: another one may have made others meanwhile.
         let horizon = self.index().horizon(SLACK).map(index::key_of_time);
         let mut found = Vec::new();
         kept::each(&*self.state, PREFIX, horizon.as_deref(), |_, record: Record| found.push(record)).await?;
         let mut index = self.index();
         found.iter().for_each(|record| index.put(record));
+        index.seen(found.last());
         Ok(())
     }
 
@@ -130,6 +136,7 @@ impl Records {
 
     /// The records of a cluster, or of all, that have not ended, the oldest first.
     pub(super) async fn open(&self, cluster: Option<&str>) -> Result<Vec<Record>> {
+        self.refresh().await?;
         let is_of = |row: &&Row| cluster.is_none_or(|cluster| *row.cluster == *cluster);
         let rows: Vec<Row> = self.index().open().filter(is_of).cloned().collect();
         let mut open = Vec::new();

@@ -35,7 +35,9 @@ async fn a_cluster_that_cannot_be_reached_stays_locked_until_what_ran_is_ended()
     let world = world.restart_on(world.state.restart(), |hand| hand.unreachable.store(true, Ordering::SeqCst)).await;
     world.clock.auto_advance(false);
     assert_eq!(world.record(&id).await["status"], "Processing", "it may still run");
-    assert_eq!(world.back_up("c1", "full").await.code(), (409, 20114));
+    let refused = world.back_up("c1", "full").await;
+    assert_eq!(refused.code(), (409, 20114));
+    assert!(refused.text.contains("could not be ended yet (store.unavailable)"), "{refused:?}");
     world.back_up("c2", "full").await.data();
     world.hand.unreachable.store(false, Ordering::SeqCst);
     world.clock.pass(Duration::from_secs(11)).await;
@@ -122,4 +124,31 @@ async fn a_stop_records_what_it_cancels() {
     tokio::join!(world.dialect.stop(), world.service.stop(Duration::from_secs(20)));
     let record = world.record(&id).await;
     assert_eq!((&record["status"], &record["message"]), (&json!("Failed"), &json!("cancelled: the server was stopped")));
+}
+
+#[tokio::test]
+async fn many_clusters_that_cannot_be_reached_keep_no_other_locked() {
+    let ids: Vec<String> = (0..30).map(|number| format!("c{number:02}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let world = World::with(&ids, "UTC", backup_core::service::Limits::default().running(64)).await;
+    for id in &ids {
+        world.started(id).await;
+    }
+    world.clock.auto_advance(true);
+    let world = world.restart_on(world.state.restart(), |hand| *hand.reachable.lock().unwrap() = Some("c29".to_owned())).await;
+    world.clock.auto_advance(false);
+    let failed = world.records("").await.into_iter().filter(|record| record["status"] == "Failed");
+    assert_eq!(failed.map(|record| record["clusterId"].clone()).collect::<Vec<_>>(), [json!("c29")]);
+    world.back_up("c29", "full").await.data();
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_cluster_that_never_answers() {
+    let world = World::new().await;
+    let id = world.started("c1").await;
+    world.clock.auto_advance(true);
+    let world = world.restart_on(world.state.restart(), |hand| hand.hangs.store(true, Ordering::SeqCst)).await;
+    world.clock.auto_advance(false);
+    world.dialect.stop().await;
+    assert_eq!(world.record(&id).await["status"], "Processing");
 }

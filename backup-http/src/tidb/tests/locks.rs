@@ -82,3 +82,14 @@ async fn a_state_that_fails_leaves_no_record_and_no_lock() {
     }
     world.finished("c1").await;
 }
+
+#[tokio::test]
+async fn what_a_dead_replica_left_is_seen_by_another_that_made_records_since() {
+    let world = World::new().await;
+    let other = world.replica().await;
+    let left = other.started("c1").await;
+    world.clock.advance(std::time::Duration::from_secs(600));
+    // Its own record, later than the slack.
+    let own = world.back_up("c2", "full").await.data()["backupId"].as_str().unwrap().to_owned();
+    assert_eq!(world.records("").await.len(), 2, "{left} {own}");
+}

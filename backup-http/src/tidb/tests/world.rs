@@ -46,6 +46,10 @@ pub(super) struct Hand {
     /// Where leftovers were ended, by cluster.
     pub(super) ended: Mutex<Vec<(String, String)>>,
     pub(super) unreachable: AtomicBool,
+    /// The only one that can be reached.
+    pub(super) reachable: Mutex<Option<String>>,
+    /// Ending leftovers never comes back.
+    pub(super) hangs: AtomicBool,
     pub(super) safe_point: Mutex<Option<u64>>,
     /// The cluster itself says that what an incremental backup needs is gone.
     pub(super) collected: AtomicBool,
@@ -79,6 +83,8 @@ impl Hand {
             restored: Mutex::default(),
             ended: Mutex::default(),
             unreachable: AtomicBool::new(false),
+            reachable: Mutex::default(),
+            hangs: AtomicBool::new(false),
             safe_point: Mutex::new(None),
             collected: AtomicBool::new(false),
             fails: AtomicBool::new(false),
@@ -129,7 +135,11 @@ impl Cluster for Fake {
     }
 
     async fn end_leftovers(&self, _: &JobContext, location: &ExternalLocation) -> Result<()> {
-        if self.1.unreachable.load(Ordering::SeqCst) {
+        if self.1.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let other = self.1.reachable.lock().unwrap().as_ref().is_some_and(|only| *only != self.0);
+        if other || self.1.unreachable.load(Ordering::SeqCst) {
             return Err(Error::new(&codes::STORE_UNAVAILABLE, "told to be unreachable"));
         }
         self.1.ended.lock().unwrap().push((self.0.clone(), location.url.clone()));
