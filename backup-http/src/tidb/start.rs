@@ -102,7 +102,7 @@ impl TidbBuilder {
             }
         }
         let tokens = Tokens::new(&self.tokens)?;
-        let records = Records::load(Arc::clone(&self.state)).await?;
+        let records = Records::load(Arc::clone(&self.state), Arc::clone(&self.environment.clock)).await?;
         let inner = Arc::new_cyclic(|inner: &Weak<Inner>| Inner {
             scheduler: Scheduler::start(Arc::clone(&self.state), self.environment.clone(), Arc::new(Firing(Weak::clone(inner)))),
             service: self.service,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backup_core::service::{BackupDone, JobHandle, SubmitOptions, Target};
-use backup_core::{BackupRequest, DirectoryName, Result, SetName};
+use backup_core::{BackupRequest, DirectoryName, JobId, Result, SetName};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
@@ -28,9 +28,24 @@ pub(super) struct Running {
     pub(super) record: Record,
     pub(super) plan: Plan,
     pub(super) cancel: CancellationToken,
-    pub(super) firing: Option<(String, backup_core::JobId)>,
     /// Held until the end is recorded.
     pub(super) lock: Lock,
+}
+
+/// The end of what runs, however it comes: nothing is taken for alive any more, and its schedule goes on.
+struct Leave {
+    inner: Arc<Inner>,
+    id: RecordId,
+    firing: Option<(String, JobId)>,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.inner.live().jobs.remove(&self.id);
+        if let Some((schedule, job)) = &self.firing {
+            self.inner.scheduler.ended(schedule, job);
+        }
+    }
 }
 
 impl Inner {
@@ -62,8 +77,12 @@ impl Inner {
             }
         };
         tracing::info!(cluster = order.cluster, backup = %id, kind = plan.kind.as_str(), mode = order.mode.as_str(), "accepted");
-        let running = Running { cluster, record, plan, cancel, firing: order.firing, lock };
-        self.running.spawn(Arc::clone(self).run(running, handle));
+        let leave = Leave { inner: Arc::clone(self), id, firing: order.firing };
+        let run = Arc::clone(self).run(Running { cluster, record, plan, cancel, lock }, handle);
+        self.running.spawn(async move {
+            let _leave = leave;
+            run.await;
+        });
         Ok(id)
     }
 

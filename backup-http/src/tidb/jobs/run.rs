@@ -71,10 +71,6 @@ impl Inner {
             lock = back;
             self.pause().await;
         }
-        self.live().jobs.remove(&record.id);
-        if let Some((schedule, job)) = running.firing {
-            self.scheduler.ended(&schedule, &job);
-        }
     }
 
     /// Waits for the end of one job of a backup.

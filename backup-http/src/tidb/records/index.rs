@@ -43,8 +43,8 @@ pub(super) struct Index {
     /// The oldest first.
     rows: Vec<Row>,
     clusters: HashSet<Arc<str>>,
-    /// When the newest record was made that was found in the state, rather than made here.
-    seen: Option<DateTime<Utc>>,
+    /// When the state was last looked through.
+    looked: Option<DateTime<Utc>>,
 }
 
 impl Index {
@@ -86,14 +86,15 @@ impl Index {
         self.rows.iter().filter(|row| row.open)
     }
 
-    /// All records up to this one were read from the state.
-    pub(super) fn seen(&mut self, newest: Option<&Record>) {
-        self.seen = newest.map(|record| record.created_at).max(self.seen);
+    /// All that the state held at that time is here.
+    pub(super) fn looked(&mut self, at: DateTime<Utc>) {
+        self.looked = Some(at);
     }
 
-    /// Up to where all is known, less a little: another process may be late with its own.
-    pub(super) fn horizon(&self, slack: TimeDelta) -> Option<DateTime<Utc>> {
-        self.seen?.checked_sub_signed(slack)
+    /// Up to where all is known at `now`, less a little: another process may be late with its own.
+    pub(super) fn horizon(&self, now: DateTime<Utc>, slack: TimeDelta) -> Option<DateTime<Utc>> {
+        // A clock that was set back makes records that are older than those of before.
+        self.looked?.min(now).checked_sub_signed(slack)
     }
 
     /// The rows of a page, the newest first, and how many the filter lets through in all.

@@ -6,8 +6,8 @@ mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use backup_core::Result;
 use backup_core::state::{Expected, State};
+use backup_core::{Clock, Result};
 use chrono::TimeDelta;
 use futures::{StreamExt, TryStreamExt};
 
@@ -45,19 +45,17 @@ impl Filter {
 #[derive(Debug)]
 pub(super) struct Records {
     state: Arc<dyn State>,
+    clock: Arc<dyn Clock>,
     index: Mutex<Index>,
 }
 
 impl Records {
     /// Those that the state holds.
-    pub(super) async fn load(state: Arc<dyn State>) -> Result<Self> {
+    pub(super) async fn load(state: Arc<dyn State>, clock: Arc<dyn Clock>) -> Result<Self> {
         let mut index = Index::default();
-        kept::each(&*state, PREFIX, None, |_, record: Record| {
-            index.put(&record);
-            index.seen(Some(&record));
-        })
-        .await?;
-        Ok(Self { state, index: Mutex::new(index) })
+        index.looked(clock.now());
+        kept::each(&*state, PREFIX, None, |_, record: Record| index.put(&record)).await?;
+        Ok(Self { state, clock, index: Mutex::new(index) })
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -111,13 +109,13 @@ impl Records {
 
     /// Takes up what other processes on this state have made since.
     async fn refresh(&self) -> Result<()> {
-        // Not as far as this process's own: another one may have made others meanwhile.
-        let horizon = self.index().horizon(SLACK).map(index::key_of_time);
+        let now = self.clock.now();
+        let horizon = self.index().horizon(now, SLACK).map(index::key_of_time);
         let mut found = Vec::new();
         kept::each(&*self.state, PREFIX, horizon.as_deref(), |_, record: Record| found.push(record)).await?;
         let mut index = self.index();
         found.iter().for_each(|record| index.put(record));
-        index.seen(found.last());
+        index.looked(now);
         Ok(())
     }
 
