@@ -9,7 +9,9 @@ use backup_core::{Error, JobContext, ObjectKey, Result, ResultExt, Secret, async
 use backup_sources::script::Notebook;
 use backup_stores::{OpenOptions, StoreConfig};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+#[cfg(any(test, feature = "s3", feature = "swift"))]
+use serde_json::json;
 
 use super::place;
 
@@ -74,17 +76,23 @@ async fn give_up_one(cx: &JobContext, place: Value, key: &ObjectKey, upload: &st
 
 fn config(block: Value) -> Result<StoreConfig> {
     let unreadable = |_| Error::new(&codes::INTERNAL, "the place that a note names cannot be understood");
-    let mut config = serde_json::from_value(block).map_err(unreadable)?;
-    #[cfg(feature = "swift")]
-    if let StoreConfig::Swift(swift) = &mut config {
-        swift.first_region = true;
+    match serde_json::from_value(block).map_err(unreadable)? {
+        #[cfg(feature = "swift")]
+        StoreConfig::Swift(mut swift) => {
+            swift.first_region = true;
+            Ok(StoreConfig::Swift(swift))
+        }
+        config => Ok(config),
     }
-    Ok(config)
+}
+
+#[cfg(any(feature = "s3", feature = "swift"))]
+fn secret(secret: &Option<Secret>) -> Option<&str> {
+    secret.as_ref().map(Secret::expose)
 }
 
 /// A place as a configuration has it.
 fn block(place: &StoreConfig) -> Value {
-    let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     match place {
         #[cfg(feature = "s3")]
         StoreConfig::S3(s3) => json!({ "s3": {
