@@ -155,7 +155,7 @@ impl Inner {
                 tracing::warn!(workflow = %workflow.id, %error, "the start of a restore could not be noted");
             }
         }
-        match self.restored(handle, &cancel).await {
+        match self.ended(handle, &cancel).await {
             Ok(report) => {
                 let warnings = (!report.warnings.is_empty()).then(|| report.warnings.join("; "));
                 workflow.set(Status::Finished, warnings, self.now());
@@ -178,18 +178,6 @@ impl Inner {
         if let Err(error) = self.forget_old_workflows().await {
             tracing::warn!(%error, "restores that ended long ago could not be forgotten");
         }
-    }
-
-    async fn restored(&self, handle: JobHandle<RestoreReport>, cancel: &CancellationToken) -> Result<RestoreReport> {
-        let id = handle.id().clone();
-        let mut ended = std::pin::pin!(handle.wait());
-        tokio::select! {
-            ended = &mut ended => return ended,
-            () = cancel.cancelled() => {}
-        }
-        // A job that is not known any more has ended.
-        let _ = self.service.cancel(&id);
-        ended.await
     }
 }
 

@@ -7,6 +7,7 @@ use backup_core::error::{Effect, codes};
 use backup_core::repository::{BackupInfo, BackupOutcome};
 use backup_core::service::{BackupDone, JobHandle};
 use backup_core::{Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
 
 use super::KEEP_TRIES;
 use super::backup::Running;
@@ -74,12 +75,7 @@ impl Inner {
     }
 
     /// Waits for the end of one job of a backup.
-    async fn follow(
-        &self,
-        record: &mut Record,
-        handle: JobHandle<BackupDone>,
-        cancel: &tokio_util::sync::CancellationToken,
-    ) -> Result<BackupDone> {
+    async fn follow(&self, record: &mut Record, handle: JobHandle<BackupDone>, cancel: &CancellationToken) -> Result<BackupDone> {
         tokio::select! {
             () = handle.started() => {}
             () = cancel.cancelled() => handle.cancel(),
@@ -90,6 +86,11 @@ impl Inner {
                 tracing::warn!(backup = %record.id, %error, "the start of a backup could not be noted");
             }
         }
+        self.ended(handle, cancel).await
+    }
+
+    /// Waits for the end of a job, and asks it to end when `cancel` does.
+    pub(super) async fn ended<T>(&self, handle: JobHandle<T>, cancel: &CancellationToken) -> Result<T> {
         let id = handle.id().clone();
         let mut ended = std::pin::pin!(handle.wait());
         tokio::select! {
