@@ -15,6 +15,8 @@ pub mod memory;
 pub mod postgres;
 #[cfg(feature = "script")]
 pub mod scripts;
+#[cfg(feature = "cinder")]
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
