@@ -2,6 +2,7 @@
 
 ceph.py osd CONF UUID        announces the OSD 0
 ceph.py pools CONF POOL...   waits for the OSD, makes pools for block devices, waits until they take data
+ceph.py down CONF            says that the OSD ended
 ceph.py ready CONF           waits until the OSD and all placement groups are there
 """
 import json
@@ -59,6 +60,8 @@ def active():
 
 if what == "osd":
     ask("osd new", uuid=names[0], id=0)
+elif what == "down":
+    ask("osd down", ids=["0"])
 elif what == "pools":
     until(osd_up, "the OSD")
     for name in names:

@@ -73,6 +73,7 @@ fill_ceph() {
 launch_ceph() {
     local letter
     case $1 in ceph-mon) letter=a ;; ceph-mgr) letter=x ;; *) letter=0 ;; esac
-    # Says the same to its log.
+    # The monitor goes on to take an OSD that was killed for up.
+    [ "$1" != ceph-osd ] || [ ! -e "$base/ceph/made" ] || /usr/bin/python3 tools/openstack/ceph.py down "$base/ceph/ceph.conf"
     start "$1" "$1" -f -i "$letter" -c "$base/ceph/ceph.conf"
 }
