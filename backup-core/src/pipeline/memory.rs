@@ -6,6 +6,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::codec::ChunkEncoder;
 use crate::error::{Error, Result, codes};
+use crate::source::Source;
 use crate::store::Store;
 
 /// Bytes of chunks in flight, all artifacts of a job together.
@@ -14,14 +15,15 @@ const IN_FLIGHT: u64 = 16 << 20;
 pub(crate) const PLAIN_CHUNK: usize = 1 << 20;
 const UNIT: u64 = 1024;
 
-/// The bytes a backup job reserves when it is admitted: its chunks in flight, and for each of the `open` artifacts that its source
-/// writes side by side a chunk that is being filled and the store's own buffers. A source that opens none writes by itself, and nothing of
-/// it passes through here.
-pub(crate) fn working_set(store: &dyn Store, encoder: Option<&ChunkEncoder>, size_hint: Option<u64>, open: usize) -> u64 {
-    if open == 0 {
-        return 0;
+/// The bytes a backup job reserves when it is admitted: what its source holds of its own, its chunks in flight, and for each of the artifacts
+/// that its source writes side by side a chunk that is being filled and the store's own buffers. A source that opens none writes by itself,
+/// and nothing of it passes through here.
+pub(crate) fn working_set(store: &dyn Store, encoder: Option<&ChunkEncoder>, size_hint: Option<u64>, source: &dyn Source) -> u64 {
+    let own = source.working_memory();
+    match source.open_artifacts() as u64 {
+        0 => own,
+        open => own + IN_FLIGHT + open * (chunk_size(encoder) as u64 + store.writer_memory(size_hint)),
     }
-    IN_FLIGHT + open as u64 * (chunk_size(encoder) as u64 + store.writer_memory(size_hint))
 }
 
 pub(crate) fn chunk_size(encoder: Option<&ChunkEncoder>) -> usize {

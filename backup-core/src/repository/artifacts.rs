@@ -13,6 +13,8 @@ use crate::store::{ListOptions, StoreExt};
 
 /// Heads under way at a time.
 const HEADS: usize = 8;
+/// More objects than this are looked for in a listing.
+const MANY: usize = 100;
 /// Keys in one delete.
 const BATCH: usize = 1000;
 
@@ -27,10 +29,28 @@ pub(crate) async fn of(repository: &Repository, cx: &JobContext, manifest: &Mani
     }
 }
 
+/// As [`check_stored`], for objects that were written just now: of thousands no one is asked for alone, but for those that a listing
+/// does not show yet.
+pub(crate) async fn check_written(
+    repository: &Repository,
+    cx: &JobContext,
+    prefix: &KeyPrefix,
+    artifacts: &[Artifact],
+) -> Result<()> {
+    if artifacts.len() <= MANY {
+        return check_stored(repository, cx, artifacts.iter().map(|artifact| (&artifact.key, artifact.stored.size))).await;
+    }
+    check_stored(repository, cx, unlisted(repository, cx, prefix, artifacts).await?).await
+}
+
 /// # Errors
 /// `artifact.missing` when one of `artifacts` is not there with its size.
-pub(crate) async fn check_stored(repository: &Repository, cx: &JobContext, artifacts: &[Artifact]) -> Result<()> {
-    let expected: Vec<_> = artifacts.iter().map(|artifact| (artifact.key.clone(), artifact.stored.size)).collect();
+async fn check_stored(
+    repository: &Repository,
+    cx: &JobContext,
+    artifacts: impl IntoIterator<Item = (&ObjectKey, u64)>,
+) -> Result<()> {
+    let expected: Vec<_> = artifacts.into_iter().map(|(key, size)| (key.clone(), size)).collect();
     futures::stream::iter(expected)
         .map(|(key, size)| async move { check_one(repository, cx, &key, size).await })
         .buffer_unordered(HEADS)
@@ -45,20 +65,32 @@ pub(crate) async fn check_listed(
     prefix: &KeyPrefix,
     artifacts: &[Artifact],
 ) -> Result<()> {
-    let (listed, elsewhere): (Vec<_>, Vec<_>) =
-        artifacts.iter().cloned().partition(|artifact| artifact.key.strip_prefix(prefix).is_some());
-    check_stored(repository, cx, &elsewhere).await?;
-    let mut expected: HashMap<&ObjectKey, u64> = listed.iter().map(|artifact| (&artifact.key, artifact.stored.size)).collect();
+    let unlisted = unlisted(repository, cx, prefix, artifacts).await?;
+    let (listable, elsewhere): (Vec<_>, Vec<_>) = unlisted.into_iter().partition(|(key, _)| key.strip_prefix(prefix).is_some());
+    if let Some((key, _)) = listable.into_iter().min() {
+        return Err(Error::new(&codes::ARTIFACT_MISSING, format!("{key} is not there")));
+    }
+    check_stored(repository, cx, elsewhere).await
+}
+
+/// Those of `artifacts` that a listing of `prefix` does not show, with their sizes.
+///
+/// # Errors
+/// `artifact.missing` when one is listed with another size.
+async fn unlisted<'a>(
+    repository: &Repository,
+    cx: &JobContext,
+    prefix: &KeyPrefix,
+    artifacts: &'a [Artifact],
+) -> Result<HashMap<&'a ObjectKey, u64>> {
+    let mut expected: HashMap<&ObjectKey, u64> = artifacts.iter().map(|artifact| (&artifact.key, artifact.stored.size)).collect();
     let mut listing = repository.store().list(cx, prefix, ListOptions::default());
     while let Some(object) = listing.try_next().await? {
         if let Some(size) = expected.remove(&object.key).filter(|size| *size != object.size) {
             return Err(other_size(&object.key, object.size, size));
         }
     }
-    match expected.into_keys().min() {
-        None => Ok(()),
-        Some(key) => Err(Error::new(&codes::ARTIFACT_MISSING, format!("{key} is not there"))),
-    }
+    Ok(expected)
 }
 
 fn other_size(key: &ObjectKey, found: u64, expected: u64) -> Error {

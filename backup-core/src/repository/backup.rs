@@ -75,7 +75,7 @@ impl Repository {
         }
 
         cx.event(Event::Phase(Phase::Waiting));
-        let working_set = pipeline::working_set(&**self.store(), encoder.as_ref(), probe.size_hint, source.open_artifacts());
+        let working_set = pipeline::working_set(&**self.store(), encoder.as_ref(), probe.size_hint, source);
         let _memory = self.budget().reserve(cx, working_set).await?;
 
         let last_id = self.newest_id(cx, &request.set).await?;
@@ -228,7 +228,7 @@ impl Run<'_> {
 
     async fn manifest(&self, summary: Summary, probe: Probe, sink: &EngineSink) -> Result<Manifest> {
         let mut artifacts = sink.take_artifacts()?;
-        artifacts::check_stored(self.repository, self.cx, &artifacts).await?;
+        artifacts::check_written(self.repository, self.cx, &self.prefix, &artifacts).await?;
         if sink.went_external() {
             if self.request.retain_until.is_some() {
                 let what = "`retain_until` does not lock what another program wrote: it binds this software alone there";

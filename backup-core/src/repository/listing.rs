@@ -165,7 +165,8 @@ impl Repository {
     /// True when every object of a backup is there with its size, and its manifest, too.
     pub(crate) async fn is_there(&self, cx: &JobContext, info: &BackupInfo) -> Result<bool> {
         let Some(manifest) = self.read_manifest(cx, &info.set, &info.id).await? else { return Ok(false) };
-        let checked = async { artifacts::check_stored(self, cx, &artifacts::of(self, cx, &manifest).await?).await };
+        let checked =
+            async { artifacts::check_written(self, cx, &manifest.prefix, &artifacts::of(self, cx, &manifest).await?).await };
         match checked.await {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),

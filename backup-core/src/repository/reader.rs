@@ -1,6 +1,6 @@
 //! A published backup, open for reading.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use super::{Repository, artifacts, blocks, decode};
 use crate::context::JobContext;
 use crate::digest::Digest;
-use crate::error::{Error, Result, codes};
+use crate::error::{Error, Result, ResultExt, codes};
 use crate::manifest::{Artifact, Compression, Manifest};
 use crate::name::{ArtifactName, BackupId, SetName};
 use crate::source::{ArtifactStream, BackupReader};
-use crate::store::ExternalLocation;
+use crate::store::{ExternalLocation, NativePlace};
 
 /// A published backup, open for reading. Each open stream reserves a few blocks of the memory budget until it is dropped.
 pub struct StoredBackup {
@@ -106,6 +106,27 @@ impl BackupReader for StoredBackup {
 
     fn external_location(&self) -> Option<ExternalLocation> {
         self.repository.store().external_location(&self.manifest.prefix)
+    }
+
+    fn native_place(&self) -> Option<NativePlace> {
+        self.repository.store().native_place(&self.manifest.prefix)
+    }
+
+    async fn parents(&self, cx: &JobContext) -> Result<Vec<Arc<dyn BackupReader>>> {
+        let set = &self.manifest.set;
+        // Ids order by time, and a parent is older than what needs it.
+        let mut found: BTreeMap<BackupId, Arc<dyn BackupReader>> = BTreeMap::new();
+        let mut wanted = self.manifest.parents.clone();
+        while let Some(id) = wanted.pop() {
+            if found.contains_key(&id) {
+                continue;
+            }
+            let parent =
+                self.repository.open(cx, set, &id).await.context(|| format!("a parent of backup {}", self.manifest.id))?;
+            wanted.extend(parent.manifest.parents.iter().cloned());
+            found.insert(id, Arc::new(parent));
+        }
+        Ok(found.into_values().collect())
     }
 
     async fn open(&self, cx: &JobContext, name: &ArtifactName) -> Result<ArtifactStream> {

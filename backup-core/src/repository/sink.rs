@@ -1,6 +1,6 @@
 //! The engine's sink: opens pipelines under keys of the naming, and remembers what was finished.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -18,13 +18,13 @@ use crate::digest::Digest;
 use crate::error::{Effect, Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::layout;
-use crate::manifest::{Artifact, Compression};
+use crate::manifest::{Artifact, Compression, Stored, StoredHasher};
 use crate::name::{ArtifactName, BackupId, SetName};
 use crate::naming::NameRequest;
 use crate::pipeline::{self, JobMemory, PipelineOptions, PipelineWriter};
 use crate::record::IntendedArtifact;
 use crate::source::{ArtifactOptions, ArtifactReceipt, ArtifactStream, ArtifactWriter, Encoding, Probe, Sink};
-use crate::store::{ExternalLocation, ReadOptions, WriteOptions};
+use crate::store::{ExternalLocation, NativePlace, PutOptions, ReadOptions, WriteOptions};
 
 const NAME_ATTEMPTS: u32 = 100;
 
@@ -58,7 +58,11 @@ struct State {
     opened: u64,
     /// How many the source holds open.
     open: usize,
-    names: BTreeMap<ArtifactName, Status>,
+    /// Those that are being written.
+    writing: BTreeMap<ArtifactName, ObjectKey>,
+    /// The names and keys of those that are finished: there may be very many.
+    finished_names: HashSet<Brief>,
+    finished_keys: HashSet<Brief>,
     finished: Vec<(u64, Artifact)>,
     /// Keys outside of the prefix that were finished.
     outside: Vec<ObjectKey>,
@@ -70,10 +74,15 @@ struct State {
     unsettled: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Status {
-    Open(ObjectKey),
-    Closed(ObjectKey),
+/// A text by its digest, cut to what two texts never share by chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Brief(u128);
+
+impl Brief {
+    fn of(text: &str) -> Self {
+        let digest = Digest::of(text.as_bytes());
+        Self(digest.as_bytes().iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte)))
+    }
 }
 
 /// What the sink is made of.
@@ -151,9 +160,9 @@ impl EngineSink {
     /// # Errors
     /// `source.incomplete` when an artifact is still open.
     pub(crate) fn check_closed(&self) -> Result<()> {
-        match self.shared.locked().names.iter().find(|(_, status)| matches!(status, Status::Open(_))) {
+        match self.shared.locked().writing.keys().next() {
             None => Ok(()),
-            Some((name, _)) => {
+            Some(name) => {
                 Err(Error::new(&codes::SOURCE_INCOMPLETE, format!("the source returned while artifact `{name}` was open")))
             }
         }
@@ -214,7 +223,7 @@ impl Shared {
     /// True when another artifact of this backup has that key.
     fn is_used_here(&self, key: &ObjectKey) -> bool {
         let state = self.locked();
-        state.names.values().any(|status| matches!(status, Status::Open(open) | Status::Closed(open) if open == key))
+        state.finished_keys.contains(&Brief::of(key.as_str())) || state.writing.values().any(|writing| writing == key)
     }
 
     /// A key that nothing holds and no record names.
@@ -241,38 +250,41 @@ impl Shared {
         }
         Err(Error::new(&codes::STORE_EXISTS, format!("no free name for artifact `{name}` after {NAME_ATTEMPTS} tries")))
     }
+
+    /// A place for an artifact; `open` when the source will hold a writer of it.
+    async fn slot(self: &Arc<Self>, name: &ArtifactName, options: &ArtifactOptions, open: bool) -> Result<Slot> {
+        self.cx.check()?;
+        if options.encoding == Encoding::AsIs && self.encoder.is_some() {
+            return Err(Error::new(
+                &codes::ARTIFACT_ENCODING,
+                format!("artifact `{name}` must be stored as it is, and compression is configured"),
+            ));
+        }
+        let key = self.free_key(name, options.probe.as_ref().unwrap_or(&self.probe)).await?;
+        let mut state = self.locked();
+        if state.writing.contains_key(name) || state.finished_names.contains(&Brief::of(name.as_str())) {
+            return Err(Error::new(&codes::ARTIFACT_NAME_TAKEN, format!("artifact `{name}` was opened twice")));
+        }
+        if open && state.open >= self.open_artifacts {
+            let why = format!(
+                "the source holds {} artifacts open, as many as `Source::open_artifacts` says; it must close one first",
+                state.open
+            );
+            return Err(Error::new(&codes::SOURCE_INCOMPLETE, why));
+        }
+        state.writing.insert(name.clone(), key.clone());
+        state.opened += 1;
+        state.open += usize::from(open);
+        let order = state.opened;
+        Ok(Slot { shared: Arc::clone(self), name: name.clone(), key, order, open, finishing: false, done: false })
+    }
 }
 
 #[async_trait]
 impl Sink for EngineSink {
     async fn artifact(&self, name: &ArtifactName, options: ArtifactOptions) -> Result<Box<dyn ArtifactWriter>> {
         let shared = &self.shared;
-        shared.cx.check()?;
-        if options.encoding == Encoding::AsIs && shared.encoder.is_some() {
-            return Err(Error::new(
-                &codes::ARTIFACT_ENCODING,
-                format!("artifact `{name}` must be stored as it is, and compression is configured"),
-            ));
-        }
-        let key = shared.free_key(name, options.probe.as_ref().unwrap_or(&shared.probe)).await?;
-        let order = {
-            let mut state = shared.locked();
-            if state.names.contains_key(name) {
-                return Err(Error::new(&codes::ARTIFACT_NAME_TAKEN, format!("artifact `{name}` was opened twice")));
-            }
-            if state.open >= shared.open_artifacts {
-                let why = format!(
-                    "the source holds {} artifacts open, as many as `Source::open_artifacts` says; it must close one first",
-                    state.open
-                );
-                return Err(Error::new(&codes::SOURCE_INCOMPLETE, why));
-            }
-            state.names.insert(name.clone(), Status::Open(key.clone()));
-            state.opened += 1;
-            state.open += 1;
-            state.opened
-        };
-        let slot = Slot { shared: Arc::clone(shared), name: name.clone(), key, order, finishing: false, done: false };
+        let slot = shared.slot(name, &options, true).await?;
         if let Some(size) = options.size_hint {
             shared.cx.progress().expect(size);
         }
@@ -289,6 +301,35 @@ impl Sink for EngineSink {
         let (pipeline, task) = pipeline::spawn(&shared.cx, writer, pipeline);
         shared.locked().tasks.push(task);
         Ok(Box::new(SinkWriter { pipeline, slot }))
+    }
+
+    async fn put(&self, name: &ArtifactName, data: Bytes, options: ArtifactOptions) -> Result<ArtifactReceipt> {
+        let shared = &self.shared;
+        if shared.encoder.is_some() {
+            let mut writer = self.artifact(name, options.size_hint(data.len() as u64)).await?;
+            writer.write(data).await?;
+            return writer.close().await;
+        }
+        let mut slot = shared.slot(name, &options, false).await?;
+        let hashed = data.clone();
+        let stored = shared.repository.cpu().run(move || {
+            let mut hasher = StoredHasher::default();
+            hasher.update(&hashed);
+            hasher.finish()
+        });
+        let stored = stored.await?;
+        slot.announce(&stored).await?;
+        slot.finishing = true;
+        let put = PutOptions::default().retain_until(shared.retain_until);
+        let done = shared.repository.store().put(&shared.cx, &slot.key, data, put).await;
+        slot.finishing = done.as_ref().is_err_and(|error| error.effect() != Effect::None);
+        done?;
+        shared.cx.progress().add(stored.size);
+        Ok(slot.finish(stored.size, stored.sha256, stored))
+    }
+
+    fn native_place(&self) -> Option<NativePlace> {
+        self.shared.repository.store().native_place(&self.shared.prefix)
     }
 
     fn external_location(&self) -> Result<ExternalLocation> {
@@ -325,17 +366,53 @@ struct Slot {
     name: ArtifactName,
     key: ObjectKey,
     order: u64,
+    /// The source holds a writer of it.
+    open: bool,
     /// The object may become visible at any moment.
     finishing: bool,
     done: bool,
 }
 
+impl Slot {
+    fn is_outside(&self) -> bool {
+        self.key.strip_prefix(&self.shared.prefix).is_none()
+    }
+
+    /// Before the object appears: an intent that still holds names it.
+    async fn announce(&self, stored: &Stored) -> Result<()> {
+        let intent = &self.shared.intent;
+        if self.is_outside() {
+            intent.announce(IntendedArtifact { key: self.key.clone(), size: stored.size, sha256: stored.sha256 }).await?;
+        }
+        intent.check_alive()
+    }
+
+    /// The object is there.
+    fn finish(mut self, size: u64, sha256: Digest, stored: Stored) -> ArtifactReceipt {
+        let receipt = ArtifactReceipt::new(size, sha256, stored.size);
+        let (name, key, compression) = (self.name.clone(), self.key.clone(), self.shared.compression);
+        let artifact = Artifact { name, key, compression, size, sha256, stored };
+        let outside = self.is_outside().then(|| self.key.clone());
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.locked();
+        state.outside.extend(outside);
+        state.finished.push((self.order, artifact));
+        self.done = true;
+        // The slot locks the state when it is dropped.
+        drop(state);
+        receipt
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.shared.locked();
-        state.open -= 1;
-        if !self.done {
-            state.names.remove(&self.name);
+        state.open -= usize::from(self.open);
+        state.writing.remove(&self.name);
+        if self.done {
+            state.finished_names.insert(Brief::of(self.name.as_str()));
+            state.finished_keys.insert(Brief::of(self.key.as_str()));
+        } else {
             state.unsettled |= self.finishing;
         }
     }
@@ -358,34 +435,14 @@ impl ArtifactWriter for SinkWriter {
 
     async fn close(self: Box<Self>) -> Result<ArtifactReceipt> {
         let Self { pipeline, mut slot } = *self;
-        let shared = Arc::clone(&slot.shared);
         let ended = pipeline.end().await?;
-        let outside = slot.key.strip_prefix(&shared.prefix).is_none();
-        if outside {
-            let (key, stored) = (slot.key.clone(), &ended.outcome.stored);
-            shared.intent.announce(IntendedArtifact { key, size: stored.size, sha256: stored.sha256 }).await?;
-        }
-        shared.intent.check_alive()?;
+        slot.announce(&ended.outcome.stored).await?;
         slot.finishing = true;
         let finished = ended.finish().await;
         // With an open answer it may still appear, as behind a call that was dropped here.
         slot.finishing = finished.as_ref().is_err_and(|error| error.effect() != Effect::None);
         let (outcome, _) = finished?;
-        let receipt = ArtifactReceipt::new(outcome.size, outcome.sha256, outcome.stored.size);
-        let artifact = Artifact {
-            name: slot.name.clone(),
-            key: slot.key.clone(),
-            compression: shared.compression,
-            size: outcome.size,
-            sha256: outcome.sha256,
-            stored: outcome.stored,
-        };
-        let mut state = shared.locked();
-        state.names.insert(slot.name.clone(), Status::Closed(slot.key.clone()));
-        state.outside.extend(outside.then(|| slot.key.clone()));
-        state.finished.push((slot.order, artifact));
-        slot.done = true;
-        Ok(receipt)
+        Ok(slot.finish(outcome.size, outcome.sha256, outcome.stored))
     }
 }
 

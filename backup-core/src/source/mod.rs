@@ -4,6 +4,7 @@
 //! A source knows neither keys nor manifests.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::error::{Error, Result, codes};
 use crate::manifest::Manifest;
 use crate::name::ArtifactName;
 use crate::revision::Revision;
-use crate::store::ExternalLocation;
+use crate::store::{ExternalLocation, NativePlace};
 
 /// Something that can be backed up.
 #[async_trait]
@@ -34,6 +35,12 @@ pub trait Source: Send + Sync + fmt::Debug + 'static {
     /// a source that writes one after the other says 1: on an object store that is tens of megabytes less.
     fn open_artifacts(&self) -> usize {
         4
+    }
+
+    /// The bytes of memory that a capture holds of its own at most, besides what it hands to artifact writers: whole artifacts for
+    /// [`Sink::put`], say. The job reserves them before it begins.
+    fn working_memory(&self) -> u64 {
+        0
     }
 
     /// Writes the artifacts of one backup into `sink`, closes each, and says what they are.
@@ -181,6 +188,27 @@ pub trait Sink: Send + Sync {
     /// `artifact.name_taken`; `artifact.encoding` when [`Encoding::AsIs`] meets a configured compression; those of the store.
     async fn artifact(&self, name: &ArtifactName, options: ArtifactOptions) -> Result<Box<dyn ArtifactWriter>>;
 
+    /// Stores an artifact whose bytes all lie in memory: what [`Sink::artifact`], one write and a close do, in one step and with nothing
+    /// kept back. Several may be under way at a time; how many is the source's to bound, and their bytes are its own
+    /// ([`Source::working_memory`]).
+    ///
+    /// # Errors
+    /// As [`Sink::artifact`] and [`ArtifactWriter::close`].
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: a dropped call leaves it open whether the object is there, and the backup is not published then.
+    async fn put(&self, name: &ArtifactName, data: Bytes, options: ArtifactOptions) -> Result<ArtifactReceipt> {
+        let mut writer = self.artifact(name, options.size_hint(data.len() as u64)).await?;
+        writer.write(data).await?;
+        writer.close().await
+    }
+
+    /// What other programs call the place of this backup's artifacts, where each has its own name: for formats that say in their
+    /// own records where their parts lie. `None` when nobody else can reach them.
+    fn native_place(&self) -> Option<NativePlace> {
+        None
+    }
+
     /// Where a source that writes by itself shall write. The engine inventories that place before it publishes: it reads what lies there
     /// for its digests, but for the objects that the source vouches for.
     ///
@@ -319,6 +347,20 @@ pub trait BackupReader: Send + Sync {
     /// Where another program finds the backup, when the store can be reached from outside.
     fn external_location(&self) -> Option<ExternalLocation> {
         None
+    }
+
+    /// As [`Sink::native_place`].
+    fn native_place(&self) -> Option<NativePlace> {
+        None
+    }
+
+    /// The backups that this one needs for a restore, the oldest first; empty for one that stands alone.
+    ///
+    /// # Errors
+    /// `backup.not_found` when one of them is gone; those of the store.
+    async fn parents(&self, cx: &JobContext) -> Result<Vec<Arc<dyn BackupReader>>> {
+        let _ = cx;
+        Ok(Vec::new())
     }
 
     /// The bytes the source wrote, decompressed, from the start.

@@ -121,6 +121,12 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         let _ = prefix;
         None
     }
+
+    /// What other programs call the place of the objects under `prefix`; `None` when nothing but this store reaches them.
+    fn native_place(&self, prefix: &KeyPrefix) -> Option<NativePlace> {
+        let _ = prefix;
+        None
+    }
 }
 
 /// A big object being written.
@@ -414,6 +420,25 @@ impl ExternalLocation {
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.parameters.push((name.into(), value.into()));
         self
+    }
+}
+
+/// What other programs call the place of some objects: an object's own name there is [`NativePlace::prefix`] and what its key has behind
+/// the key prefix that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativePlace {
+    /// What kind of store it is: `file`, `nfs`, `s3`, `swift`.
+    pub kind: String,
+    /// The bucket or container; of a tree of files the directory that they are in, absolute (on the server, for NFS).
+    pub container: String,
+    /// What names there begin with: empty, or ending in a slash.
+    pub prefix: String,
+}
+
+impl NativePlace {
+    /// A place.
+    pub fn new(kind: impl Into<String>, container: impl Into<String>, prefix: impl Into<String>) -> Self {
+        Self { kind: kind.into(), container: container.into(), prefix: prefix.into() }
     }
 }
 

@@ -5,6 +5,7 @@ mod tests;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use crate::key::KeyPrefix;
 use crate::manifest::{Artifact, BLOCK_SIZE, Compression, Manifest, SourceInfo, Stored};
 use crate::name::{ArtifactName, BackupId, JobId, SetName};
 use crate::source::{ArtifactStream, BackupReader, Summary};
-use crate::store::ExternalLocation;
+use crate::store::{ExternalLocation, NativePlace};
 
 /// A [`BackupReader`] over artifacts in memory, stored as they are, with a plausible manifest.
 pub struct MemoryReader {
@@ -28,6 +29,8 @@ pub struct MemoryReader {
     piece: usize,
     corrupt: Option<Corrupt>,
     external: Option<ExternalLocation>,
+    place: Option<NativePlace>,
+    parents: Vec<Arc<dyn BackupReader>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +43,15 @@ impl MemoryReader {
     /// A backup of the source `kind` that holds what a [`RecordingSink`](super::RecordingSink) recorded.
     pub fn new(kind: &str, summary: &Summary, recorded: &[RecordedArtifact]) -> Self {
         let artifacts: Vec<_> = recorded.iter().map(|one| (one.name.clone(), one.bytes.clone())).collect();
-        Self { manifest: manifest(kind, summary, &artifacts), artifacts, piece: 61_001, corrupt: None, external: None }
+        Self {
+            manifest: manifest(kind, summary, &artifacts),
+            artifacts,
+            piece: 61_001,
+            corrupt: None,
+            external: None,
+            place: None,
+            parents: Vec::new(),
+        }
     }
 
     /// A backup of the source `kind` that holds these artifacts.
@@ -58,6 +69,8 @@ impl MemoryReader {
             piece: 61_001,
             corrupt: None,
             external: None,
+            place: None,
+            parents: Vec::new(),
         }
     }
 
@@ -72,6 +85,20 @@ impl MemoryReader {
     #[must_use]
     pub fn external_location(mut self, location: ExternalLocation) -> Self {
         self.external = Some(location);
+        self
+    }
+
+    /// Sets what other programs call its place.
+    #[must_use]
+    pub fn native_place(mut self, place: NativePlace) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Sets the backups that it needs, the oldest first.
+    #[must_use]
+    pub fn parents(mut self, parents: Vec<Arc<dyn BackupReader>>) -> Self {
+        self.parents = parents;
         self
     }
 
@@ -127,6 +154,14 @@ impl MemoryReader {
 impl BackupReader for MemoryReader {
     fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    fn native_place(&self) -> Option<NativePlace> {
+        self.place.clone()
+    }
+
+    async fn parents(&self, _cx: &JobContext) -> Result<Vec<Arc<dyn BackupReader>>> {
+        Ok(self.parents.clone())
     }
 
     fn external_location(&self) -> Option<ExternalLocation> {

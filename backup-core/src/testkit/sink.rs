@@ -16,7 +16,7 @@ use crate::digest::{Digest, Hasher};
 use crate::error::{Code, Error, Result, codes};
 use crate::name::ArtifactName;
 use crate::source::{ArtifactOptions, ArtifactReceipt, ArtifactStream, ArtifactWriter, Sink};
-use crate::store::ExternalLocation;
+use crate::store::{ExternalLocation, NativePlace};
 
 /// A [`Sink`] in memory, for driving a [`Source`](crate::Source) without an engine. Clones are the same sink.
 ///
@@ -34,6 +34,7 @@ struct State {
     fail: Option<(Step, u64, &'static Code)>,
     cancel: Option<(u64, JobContext)>,
     external: Option<ExternalLocation>,
+    place: Option<NativePlace>,
     vouched: Vec<(ArtifactName, u64, Digest)>,
 }
 
@@ -104,6 +105,11 @@ impl RecordingSink {
     /// Cancels the job of `cx` when `bytes` bytes were written; the call after that fails.
     pub fn cancel_after(&self, bytes: u64, cx: &JobContext) {
         lock(&self.0).cancel = Some((bytes, cx.clone()));
+    }
+
+    /// Sets what other programs call the place of what is written.
+    pub fn set_native_place(&self, place: NativePlace) {
+        lock(&self.0).place = Some(place);
     }
 
     /// Offers a place to sources that write by themselves.
@@ -207,6 +213,10 @@ impl Sink for RecordingSink {
         state.slots.push(Slot { name: name.clone(), options, data: BytesMut::new(), state: SlotState::Open });
         let slot = state.slots.len() - 1;
         Ok(Box::new(Recorder { sink: self.clone(), name: name.clone(), slot, hasher: Hasher::new(), failed: false }))
+    }
+
+    fn native_place(&self) -> Option<NativePlace> {
+        lock(&self.0).place.clone()
     }
 
     fn external_location(&self) -> Result<ExternalLocation> {

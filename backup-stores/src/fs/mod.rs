@@ -23,8 +23,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use backup_core::store::{
-    Capabilities, DeleteReport, ExternalLocation, ListOptions, ObjectRead, PutOptions, ReadOptions, SweepOptions, SweepReport,
-    WriteOptions,
+    Capabilities, DeleteReport, ExternalLocation, ListOptions, NativePlace, ObjectRead, PutOptions, ReadOptions, SweepOptions,
+    SweepReport, WriteOptions,
 };
 use backup_core::{
     Bytes, ErrorKind, JobContext, KeyPrefix, ObjectKey, ObjectMeta, ObjectWriter, Result, ResultExt, Store, async_trait,
@@ -141,6 +141,11 @@ impl Store for FsStore {
             sweep::sweep(&tree, &its_cx, &options)
         };
         task::change(cx, sweep).await
+    }
+
+    fn native_place(&self, prefix: &KeyPrefix) -> Option<NativePlace> {
+        let path = self.tree.path.join(prefix.as_str().trim_end_matches('/'));
+        Some(NativePlace::new("file", path.to_str()?, ""))
     }
 
     /// `file://` and the absolute path, not escaped; `None` when the root's path is no UTF-8.

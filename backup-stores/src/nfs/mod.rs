@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 use backup_core::error::codes as core_codes;
 use backup_core::store::{
-    Capabilities, DeleteReport, ExternalLocation, ListOptions, ObjectRead, PutOptions, ReadOptions, SweepOptions, SweepReport,
-    WriteOptions,
+    Capabilities, DeleteReport, ExternalLocation, ListOptions, NativePlace, ObjectRead, PutOptions, ReadOptions, SweepOptions,
+    SweepReport, WriteOptions,
 };
 use backup_core::{
     Bytes, Error, JobContext, KeyPrefix, ObjectKey, ObjectMeta, ObjectWriter, Result, ResultExt, Store, async_trait,
@@ -43,6 +43,8 @@ use writer::NfsWriter;
 pub struct NfsStore {
     tree: Arc<Tree>,
     connections: usize,
+    /// The root's directory on the server.
+    directory: String,
 }
 
 impl NfsStore {
@@ -68,7 +70,9 @@ impl NfsStore {
             if !options.read_only {
                 tree.links &= probe::links(cx, &tree).await?;
             }
-            Ok(Self { tree: Arc::new(tree), connections })
+            let names = config.export.split('/').filter(|name| !name.is_empty()).chain(config.path_of_root());
+            let directory = names.fold(String::new(), |path, name| path + "/" + name);
+            Ok(Self { tree: Arc::new(tree), connections, directory })
         };
         opened.await.context(|| format!("opening the store at {config}"))
     }
@@ -131,6 +135,12 @@ impl Store for NfsStore {
     async fn sweep(&self, cx: &JobContext, options: SweepOptions) -> Result<SweepReport> {
         cx.check()?;
         sweep::sweep(&self.tree, cx, &options).await
+    }
+
+    /// The directory on the server.
+    fn native_place(&self, prefix: &KeyPrefix) -> Option<NativePlace> {
+        let directory = format!("{}/{prefix}", self.directory);
+        Some(NativePlace::new("nfs", directory.trim_end_matches('/'), ""))
     }
 
     /// `None`: a program needs a mount, and where that is nobody knows here.

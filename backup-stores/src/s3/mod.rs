@@ -26,8 +26,8 @@ use std::sync::Arc;
 
 use backup_core::event::Event;
 use backup_core::store::{
-    Capabilities, DeleteReport, ExternalLocation, ListOptions, ObjectRead, PutOptions, ReadOptions, SweepOptions, SweepReport,
-    WriteOptions,
+    Capabilities, DeleteReport, ExternalLocation, ListOptions, NativePlace, ObjectRead, PutOptions, ReadOptions, SweepOptions,
+    SweepReport, WriteOptions,
 };
 use backup_core::{
     Bytes, JobContext, KeyPrefix, ObjectKey, ObjectMeta, ObjectWriter, Result, ResultExt, Secret, Store, async_trait,
@@ -50,6 +50,7 @@ use wire::Wire;
 pub struct S3Store {
     bucket: Arc<Bucket>,
     external: Option<ExternalLocation>,
+    name: String,
 }
 
 impl S3Store {
@@ -83,7 +84,7 @@ impl S3Store {
             warn(cx, config, &bucket.found);
         }
         let external = place.external(config, &bucket.names);
-        Ok(Self { bucket: Arc::new(bucket), external })
+        Ok(Self { bucket: Arc::new(bucket), external, name: config.bucket.clone() })
     }
 }
 
@@ -231,6 +232,10 @@ impl Store for S3Store {
 
     async fn sweep(&self, cx: &JobContext, options: SweepOptions) -> Result<SweepReport> {
         sweep::sweep(&self.bucket, cx, &options).await
+    }
+
+    fn native_place(&self, prefix: &KeyPrefix) -> Option<NativePlace> {
+        Some(NativePlace::new("s3", self.name.as_str(), self.bucket.names.under(prefix)))
     }
 
     fn external_location(&self, prefix: &KeyPrefix) -> Option<ExternalLocation> {

@@ -24,8 +24,8 @@ use std::sync::Arc;
 
 use backup_core::error::codes as core_codes;
 use backup_core::store::{
-    Capabilities, DeleteReport, ListOptions, ObjectRead, Payload, PutOptions, ReadOptions, SweepOptions, SweepReport,
-    WriteOptions,
+    Capabilities, DeleteReport, ListOptions, NativePlace, ObjectRead, Payload, PutOptions, ReadOptions, SweepOptions,
+    SweepReport, WriteOptions,
 };
 use backup_core::{
     Bytes, Error, JobContext, KeyPrefix, ObjectKey, ObjectMeta, ObjectWriter, Result, ResultExt, Store, async_trait,
@@ -147,6 +147,10 @@ impl Store for SwiftStore {
 
     async fn delete(&self, cx: &JobContext, keys: &[ObjectKey]) -> Result<DeleteReport> {
         delete::delete(&self.account, cx, keys).await
+    }
+
+    fn native_place(&self, prefix: &KeyPrefix) -> Option<NativePlace> {
+        Some(NativePlace::new("swift", self.account.places.container.clone(), format!("{}{prefix}", self.account.places.prefix)))
     }
 
     async fn sweep(&self, cx: &JobContext, options: SweepOptions) -> Result<SweepReport> {

@@ -1,0 +1,11 @@
+//! Volumes of OpenStack Cinder, in Cinder's own backup format.
+//!
+//! ```text
+//! client/   Cinder's API: volumes, snapshots, attachments, and what is temporary among them
+//! access/   how the bytes of a volume are reached: `rbd`, `nfs`, `local`
+//! format/   Cinder's chunked backups, written and read; import and export records
+//! ```
+//! A capture asks Cinder for a snapshot, reads it through an access, and writes what it reads in the format of Cinder's own backup service,
+//! so that `cinder backup-import` and `cinder backup-restore` bring it back without this software.
+
+pub mod access;
