@@ -9,3 +9,12 @@
 //! so that `cinder backup-import` and `cinder backup-restore` bring it back without this software.
 
 pub mod access;
+mod client;
+pub mod codes;
+mod config;
+
+pub use client::{
+    Attachment, AttachmentSummary, Backup, BackupRecord, Caller, Cinder, CreateBackup, CreateVolume, Microversion, Mode,
+    NewSnapshot, Patience, Snapshot, Volume, VolumeAttachment, VolumeFilter, VolumeType, check_id, new_id,
+};
+pub use config::{CinderConfig, Connector};
