@@ -12,9 +12,11 @@ pub mod access;
 mod client;
 pub mod codes;
 mod config;
+mod temporary;
 
 pub use client::{
     Attachment, AttachmentSummary, Backup, BackupRecord, Caller, Cinder, CreateBackup, CreateVolume, Microversion, Mode,
     NewSnapshot, Patience, Snapshot, Volume, VolumeAttachment, VolumeFilter, VolumeType, check_id, new_id,
 };
 pub use config::{CinderConfig, Connector};
+pub use temporary::{FAILED, JOB, Leftover, LeftoverKind, Mark, OWNER, ROLE, Role};

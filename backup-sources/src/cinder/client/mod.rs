@@ -38,6 +38,7 @@ pub use types::VolumeType;
 pub use version::Microversion;
 pub use volumes::{CreateVolume, Volume, VolumeAttachment, VolumeFilter};
 pub use wait::Patience;
+pub(super) use wait::{gone, is_error};
 
 use super::config::{CinderConfig, Connector};
 
