@@ -12,6 +12,7 @@ pub mod access;
 mod client;
 pub mod codes;
 mod config;
+pub mod format;
 mod temporary;
 
 pub use client::{
