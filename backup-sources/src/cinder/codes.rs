@@ -29,16 +29,6 @@ backup_core::error_codes! {
         "Cinder did not get done in the time that the size allows.", "Look whether cinder-volume works, and at the load of its storage.";
     ENCRYPTED = "cinder.encrypted", Unsupported, Never,
         "The volume is encrypted by Cinder, and its bytes are of no use without its key.", "Back it up from inside of the instance.";
-    GROWN = "cinder.grown", Conflict, Never,
-        "The volume has another size than the backup to build on.", "Make a full backup.";
-    NO_BASE = "cinder.no_base", NotFound, Never,
-        "The snapshot that an incremental backup would build on is gone, or is not that of its parent.", "Make a full backup.";
-    OTHER_VOLUME = "cinder.other_volume", Conflict, Never,
-        "The backup to build on is one of another volume.", "Make a full backup.";
-    NOT_THERE = "cinder.not_there", NotFound, Never,
-        "The bytes of a volume are not where they should be.", "Check `volume-access` against the backend of the volume's type.";
-    UNREADABLE = "cinder.unreadable", Source, Never,
-        "The bytes of a volume cannot be read rightly.", "The message says why; another access may be able to.";
     TOO_SMALL = "cinder.too_small", InvalidInput, Never,
         "The volume to restore into is smaller than the backup.", "Give a size that is at least the backup's.";
     LEFT = "cinder.left", Source, Later,

@@ -150,7 +150,7 @@ impl Cinder {
     pub async fn delete_backup(&self, cx: &JobContext, id: &str) -> Result<bool> {
         let path = format!("/backups/{}", check_id("backup", id)?);
         let deleted = self.ask(cx, Ask::delete("DeleteBackup", path, format!("deleting the backup {id}"))).await;
-        self.ordered(deleted.map(drop), async || Ok(self.backup(cx, id).await?.status)).await
+        self.ordered(deleted.map(drop), async { Ok(self.backup(cx, id).await?.status) }).await
     }
 
     /// What another Cinder needs to know of a backup. For admins.

@@ -36,9 +36,10 @@ pub use id::{check_id, new_id};
 pub use snapshots::{NewSnapshot, Snapshot};
 pub use types::VolumeType;
 pub use version::Microversion;
+pub(super) use volumes::GIB;
 pub use volumes::{CreateVolume, Volume, VolumeAttachment, VolumeFilter};
 pub use wait::Patience;
-pub(super) use wait::{gone, is_error};
+pub(super) use wait::gone;
 
 use super::config::{CinderConfig, Connector};
 

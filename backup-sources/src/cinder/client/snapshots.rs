@@ -120,7 +120,7 @@ impl Cinder {
     pub async fn delete_snapshot(&self, cx: &JobContext, id: &str) -> Result<bool> {
         let path = format!("/snapshots/{}", check_id("snapshot", id)?);
         let deleted = self.ask(cx, Ask::delete("DeleteSnapshot", path, format!("deleting the snapshot {id}"))).await;
-        self.ordered(deleted.map(drop), async || Ok(self.snapshot(cx, id).await?.status)).await
+        self.ordered(deleted.map(drop), async { Ok(self.snapshot(cx, id).await?.status) }).await
     }
 
     /// Adds to the metadata of a snapshot; what has the key of another is replaced.

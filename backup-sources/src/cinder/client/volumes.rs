@@ -211,7 +211,7 @@ impl Cinder {
     pub async fn delete_volume(&self, cx: &JobContext, id: &str) -> Result<bool> {
         let path = format!("/volumes/{}", check_id("volume", id)?);
         let deleted = self.ask(cx, Ask::delete("DeleteVolume", path, format!("deleting the volume {id}"))).await;
-        self.ordered(deleted.map(drop), async || Ok(self.volume(cx, id).await?.status)).await
+        self.ordered(deleted.map(drop), async { Ok(self.volume(cx, id).await?.status) }).await
     }
 
     /// Orders that a volume be made bigger.
@@ -282,11 +282,11 @@ impl Cinder {
     }
 
     /// How an order to delete ended that Cinder refuses to take twice: `status` is what its thing shows.
-    pub(super) async fn ordered(&self, deleted: Result<()>, status: impl AsyncFnOnce() -> Result<String>) -> Result<bool> {
+    pub(super) async fn ordered(&self, deleted: Result<()>, status: impl Future<Output = Result<String>> + Send) -> Result<bool> {
         match super::wait::gone(deleted) {
             Ok(Some(())) => Ok(true),
             Ok(None) => Ok(false),
-            Err(error) => match status().await {
+            Err(error) => match status.await {
                 Ok(status) if status == "deleting" => Ok(true),
                 Err(look) if look.code() == &codes::NOT_FOUND => Ok(true),
                 _ => Err(error),

@@ -53,7 +53,7 @@ impl Cinder {
     /// `cinder.error_state` as soon as its state is one of error; `cinder.not_found` when it is gone; `cinder.slow` after what `patience`
     /// says; as every call.
     pub async fn wait_for_volume(&self, cx: &JobContext, id: &str, wanted: &str, patience: Patience) -> Result<Volume> {
-        let look = async || {
+        let look = || async {
             let volume = self.volume(cx, id).await?;
             look_at(volume.status.clone(), wanted, "volume", id, volume)
         };
@@ -66,7 +66,7 @@ impl Cinder {
     /// As [`Cinder::wait_for_volume`].
     pub async fn wait_for_snapshot(&self, cx: &JobContext, id: &str, patience: Patience) -> Result<Snapshot> {
         let gib = self.snapshot(cx, id).await?.size;
-        let look = async || {
+        let look = || async {
             let snapshot = self.snapshot(cx, id).await?;
             look_at(snapshot.status.clone(), "available", "snapshot", id, snapshot)
         };
@@ -79,9 +79,11 @@ impl Cinder {
     /// As [`Cinder::wait_for_volume`].
     pub async fn wait_until_volume_gone(&self, cx: &JobContext, id: &str, patience: Patience) -> Result<()> {
         let Some(volume) = gone(self.volume(cx, id).await)? else { return Ok(()) };
-        let look = async || match gone(self.volume(cx, id).await)? {
-            None => Ok(Look::Done(())),
-            Some(volume) => deleting("volume", id, volume.status),
+        let look = || async {
+            match gone(self.volume(cx, id).await)? {
+                None => Ok(Look::Done(())),
+                Some(volume) => deleting("volume", id, volume.status),
+            }
         };
         poll(cx, &format!("waiting for the volume {id} to be gone"), patience, volume.size, look).await
     }
@@ -92,9 +94,11 @@ impl Cinder {
     /// As [`Cinder::wait_for_volume`].
     pub async fn wait_until_snapshot_gone(&self, cx: &JobContext, id: &str, patience: Patience) -> Result<()> {
         let Some(snapshot) = gone(self.snapshot(cx, id).await)? else { return Ok(()) };
-        let look = async || match gone(self.snapshot(cx, id).await)? {
-            None => Ok(Look::Done(())),
-            Some(snapshot) => deleting("snapshot", id, snapshot.status),
+        let look = || async {
+            match gone(self.snapshot(cx, id).await)? {
+                None => Ok(Look::Done(())),
+                Some(snapshot) => deleting("snapshot", id, snapshot.status),
+            }
         };
         poll(cx, &format!("waiting for the snapshot {id} to be gone"), patience, snapshot.size, look).await
     }
@@ -136,13 +140,13 @@ fn deleting<T>(what: &str, id: &str, status: String) -> Result<Look<T>> {
 }
 
 /// A state that does not change by itself.
-pub(in super::super) fn is_error(status: &str) -> bool {
+fn is_error(status: &str) -> bool {
     status.starts_with("error")
 }
 
 async fn poll<T, F>(cx: &JobContext, doing: &str, patience: Patience, gib: u64, mut look: impl FnMut() -> F) -> Result<T>
 where
-    F: Future<Output = Result<Look<T>>>,
+    F: Future<Output = Result<Look<T>>> + Send,
 {
     let limit = patience.limit(gib);
     let until = cx.clock().monotonic().saturating_add(limit);

@@ -21,7 +21,7 @@ impl Cinder {
     /// As [`Cinder::create_snapshot`]. With the effect `unknown` it may be there, with its mark.
     pub async fn make_snapshot(&self, cx: &JobContext, mark: &Mark, mut order: NewSnapshot) -> Result<Snapshot> {
         order.metadata.extend(mark.metadata());
-        let make = async || Ok(self.create_snapshot(cx, &order).await?.id);
+        let make = || async { Ok(self.create_snapshot(cx, &order).await?.id) };
         let id = self.once(cx, LeftoverKind::Snapshot, mark, make).await?;
         self.snapshot(cx, &id).await
     }
@@ -32,18 +32,15 @@ impl Cinder {
     /// As [`Cinder::create_volume`]. With the effect `unknown` it may be there, with its mark.
     pub async fn make_volume(&self, cx: &JobContext, mark: &Mark, mut order: CreateVolume) -> Result<Volume> {
         order.metadata.extend(mark.metadata());
-        let make = async || Ok(self.create_volume(cx, &order).await?.id);
+        let make = || async { Ok(self.create_volume(cx, &order).await?.id) };
         let id = self.once(cx, LeftoverKind::Volume, mark, make).await?;
         self.volume(cx, &id).await
     }
 
-    async fn once(
-        &self,
-        cx: &JobContext,
-        kind: LeftoverKind,
-        mark: &Mark,
-        make: impl AsyncFn() -> Result<String>,
-    ) -> Result<String> {
+    async fn once<F>(&self, cx: &JobContext, kind: LeftoverKind, mark: &Mark, make: impl Fn() -> F) -> Result<String>
+    where
+        F: Future<Output = Result<String>> + Send,
+    {
         let mut lost: Option<Error> = None;
         for _ in 0..ATTEMPTS {
             match make().await {

@@ -99,7 +99,8 @@ impl Cinder {
     ///
     /// # Behavior
     /// A temporary volume, or a new one that was being restored into, is detached and deleted. Somebody's own volume
-    /// ([`Role::Overwriting`]) is detached and stays, with the reason in its metadata ([`FAILED`]). Before a snapshot goes, temporary volumes
+    /// ([`Role::Overwriting`]) is detached and stays, with the reason in its metadata ([`FAILED`]); one that is whole ([`Role::Restored`]) is
+    /// given back. Before a snapshot goes, temporary volumes
     /// that were made of it do. Tried again while Cinder does not answer, until the context ends.
     ///
     /// # Errors
@@ -109,15 +110,13 @@ impl Cinder {
             (LeftoverKind::Volume, Role::Overwriting) => {
                 let why =
                     format!("the job {} that wrote into this volume did not come to its end: it is not whole", leftover.job);
-                retried(cx, async || gone(self.give_back(cx, &leftover.id, Some(&why)).await).map(drop)).await
+                retried(cx, || async { gone(self.give_back(cx, &leftover.id, Some(&why)).await).map(drop) }).await
+            }
+            (LeftoverKind::Volume, Role::Restored) => {
+                retried(cx, || async { gone(self.give_back(cx, &leftover.id, None).await).map(drop) }).await
             }
             (LeftoverKind::Volume, _) => self.remove_thing(cx, LeftoverKind::Volume, &leftover.id).await,
-            (LeftoverKind::Snapshot, _) => {
-                for volume in self.made_of(cx, &leftover.id).await? {
-                    self.remove_thing(cx, LeftoverKind::Volume, &volume).await?;
-                }
-                self.remove_thing(cx, LeftoverKind::Snapshot, &leftover.id).await
-            }
+            (LeftoverKind::Snapshot, _) => self.remove_snapshot_for_good(cx, &leftover.id).await,
         }
     }
 
@@ -128,17 +127,36 @@ impl Cinder {
         Ok(volumes.filter(|volume| volume.snapshot_id.as_deref() == Some(snapshot)).map(|volume| volume.id).collect())
     }
 
-    /// Gives a volume back that somebody wrote into: says in its metadata why it is not whole, or that it is, and ends our attachment.
+    /// Gives a volume back that was written into: says in its metadata why it is not whole, or no longer that it is not, ends our
+    /// attachment, and takes our mark away.
     pub(in super::super) async fn give_back(&self, cx: &JobContext, volume: &str, failed: Option<&str>) -> Result<()> {
         match failed {
             Some(why) => self.mark_failed(cx, volume, why).await?,
             None => self.remove_volume_metadata(cx, volume, FAILED).await?,
         }
         self.detach_unfinished(cx, volume, &[]).await?;
+        self.unmark(cx, volume).await
+    }
+
+    /// Takes our mark from a volume.
+    pub(in super::super) async fn unmark(&self, cx: &JobContext, volume: &str) -> Result<()> {
         for key in OURS {
             self.remove_volume_metadata(cx, volume, key).await?;
         }
         Ok(())
+    }
+
+    /// Removes a volume that was made for a restore, and returns when it is gone; tried again while Cinder does not answer.
+    pub(in super::super) async fn remove_made_volume(&self, cx: &JobContext, id: &str) -> Result<()> {
+        self.remove_thing(cx, LeftoverKind::Volume, id).await
+    }
+
+    /// Removes a snapshot, and what was made of it, and returns when it is gone; tried again while Cinder does not answer.
+    pub(in super::super) async fn remove_snapshot_for_good(&self, cx: &JobContext, id: &str) -> Result<()> {
+        for volume in self.made_of(cx, id).await? {
+            self.remove_thing(cx, LeftoverKind::Volume, &volume).await?;
+        }
+        self.remove_thing(cx, LeftoverKind::Snapshot, id).await
     }
 
     /// Writes into the metadata of a volume why what it holds cannot be trusted.

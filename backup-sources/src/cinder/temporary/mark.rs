@@ -33,12 +33,14 @@ pub enum Role {
     Restoring,
     /// A volume of somebody's that a backup is being restored into, or that is being set back to a snapshot.
     Overwriting,
-    /// It belongs to a user; kept.
+    /// A volume that a backup was restored into, whole, and that is about to be given back.
+    Restored,
+    /// It belongs to a user.
     Kept,
 }
 
 impl Role {
-    const ALL: [Self; 5] = [Self::Temporary, Self::Base, Self::Restoring, Self::Overwriting, Self::Kept];
+    const ALL: [Self; 6] = [Self::Temporary, Self::Base, Self::Restoring, Self::Overwriting, Self::Restored, Self::Kept];
 
     /// The text of the metadata.
     pub fn as_str(self) -> &'static str {
@@ -47,6 +49,7 @@ impl Role {
             Self::Base => "base",
             Self::Restoring => "restoring",
             Self::Overwriting => "overwriting",
+            Self::Restored => "restored",
             Self::Kept => "kept",
         }
     }

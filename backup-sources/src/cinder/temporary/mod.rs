@@ -21,5 +21,7 @@ mod scope;
 
 pub use leftovers::{Leftover, LeftoverKind};
 pub(super) use mark::OURS;
+pub(super) use mark::check_owner;
 pub use mark::{FAILED, JOB, Mark, OWNER, ROLE, Role};
-pub(super) use scope::Temporaries;
+pub(super) use remove::retried;
+pub(super) use scope::{CLEANUP, Temporaries};

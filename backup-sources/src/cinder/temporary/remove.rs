@@ -22,9 +22,11 @@ impl Cinder {
     /// # Errors
     /// The last try's.
     pub(super) async fn remove_thing(&self, cx: &JobContext, kind: LeftoverKind, id: &str) -> Result<()> {
-        retried(cx, async || match kind {
-            LeftoverKind::Volume => self.remove_volume(cx, id).await,
-            LeftoverKind::Snapshot => self.remove_snapshot(cx, id).await,
+        retried(cx, || async {
+            match kind {
+                LeftoverKind::Volume => self.remove_volume(cx, id).await,
+                LeftoverKind::Snapshot => self.remove_snapshot(cx, id).await,
+            }
         })
         .await
     }
@@ -68,7 +70,10 @@ fn still(what: &str, id: &str, status: &str) -> Error {
 }
 
 /// Tries again what may become better, as long as the context lasts.
-pub(super) async fn retried<T>(cx: &JobContext, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
+pub(in super::super) async fn retried<T, F>(cx: &JobContext, attempt: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>> + Send,
+{
     let (mut pause, mut refused) = (Duration::from_secs(1), 0);
     loop {
         let error = match attempt().await {

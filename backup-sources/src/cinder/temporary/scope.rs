@@ -12,7 +12,7 @@ use super::mark::{Mark, Role};
 use super::remove::retried;
 
 /// How long a job's end may take: a restart of Cinder, and the deletion of a volume.
-const CLEANUP: Duration = Duration::from_secs(600);
+pub(in super::super) const CLEANUP: Duration = Duration::from_secs(600);
 
 /// The temporary things of a job, in the order in which they were asked for.
 #[derive(Debug)]
@@ -43,18 +43,36 @@ impl Temporaries {
         order: NewSnapshot,
         patience: Patience,
     ) -> Result<Snapshot> {
-        let mark = self.note(cx, LeftoverKind::Snapshot)?;
+        let mark = self.note(cx, LeftoverKind::Snapshot, Role::Temporary)?;
         let made = self.cinder.make_snapshot(cx, &mark, order).await?;
         self.known(&made.id);
         self.cinder.wait_for_snapshot(cx, &made.id, patience).await
     }
 
-    /// Makes a temporary volume, and waits until it is there.
-    pub(in super::super) async fn volume(&mut self, cx: &JobContext, order: CreateVolume, patience: Patience) -> Result<Volume> {
-        let mark = self.note(cx, LeftoverKind::Volume)?;
+    /// Makes a volume that is removed unless somebody keeps it, and waits until it is there.
+    pub(in super::super) async fn volume(
+        &mut self,
+        cx: &JobContext,
+        role: Role,
+        order: CreateVolume,
+        patience: Patience,
+    ) -> Result<Volume> {
+        let mark = self.note(cx, LeftoverKind::Volume, role)?;
         let made = self.cinder.make_volume(cx, &mark, order).await?;
         self.known(&made.id);
         self.cinder.wait_for_volume(cx, &made.id, "available", patience).await
+    }
+
+    /// Takes over a volume that was made before, to be removed unless somebody keeps it.
+    pub(in super::super) fn adopt(&mut self, cx: &JobContext, role: Role, volume: &str) -> Result<()> {
+        self.note(cx, LeftoverKind::Volume, role)?;
+        self.known(volume);
+        Ok(())
+    }
+
+    /// Takes out what stays; its metadata say so already.
+    pub(in super::super) fn kept(&mut self, thing: &str) {
+        self.made.retain(|made| !matches!(made, Made::Marked { id: Some(id), .. } if id == thing));
     }
 
     /// Attaches a volume that is `available`. An attachment whose answer was lost is ended, and another one made, for the way to the bytes
@@ -92,7 +110,7 @@ impl Temporaries {
     pub(in super::super) async fn keep(&mut self, cx: &JobContext, snapshot: &str, role: Role) -> Result<()> {
         let metadata = [(super::ROLE.to_owned(), role.as_str().to_owned())].into();
         self.cinder.set_snapshot_metadata(cx, snapshot, &metadata).await?;
-        self.made.retain(|made| !matches!(made, Made::Marked { id: Some(id), .. } if id == snapshot));
+        self.kept(snapshot);
         Ok(())
     }
 
@@ -107,9 +125,11 @@ impl Temporaries {
         for made in made.into_iter().rev() {
             let (what, removed) = match &made {
                 Made::Attached { volume, others, id } => {
-                    let ended = retried(cx, async || match id {
-                        Some(id) => cinder.delete_attachment(cx, id).await.map(drop),
-                        None => cinder.detach_lost(cx, volume, others).await.map(drop),
+                    let ended = retried(cx, || async {
+                        match id {
+                            Some(id) => cinder.delete_attachment(cx, id).await.map(drop),
+                            None => cinder.detach_lost(cx, volume, others).await.map(drop),
+                        }
                     });
                     (format!("the attachment of the volume {volume}"), ended.await)
                 }
@@ -131,8 +151,8 @@ impl Temporaries {
         warnings
     }
 
-    fn note(&mut self, cx: &JobContext, kind: LeftoverKind) -> Result<Mark> {
-        let mark = Mark::new(cx, &self.owner, Role::Temporary)?;
+    fn note(&mut self, cx: &JobContext, kind: LeftoverKind, role: Role) -> Result<Mark> {
+        let mark = Mark::new(cx, &self.owner, role)?;
         self.made.push(Made::Marked { kind, mark: mark.clone(), id: None });
         Ok(mark)
     }
@@ -149,7 +169,7 @@ async fn remove(cx: &JobContext, cinder: &Cinder, kind: LeftoverKind, mark: &Mar
     match id {
         Some(id) => cinder.remove_thing(cx, kind, id).await,
         None => {
-            let found = retried(cx, async || cinder.look_for(cx, kind, mark).await).await?;
+            let found = retried(cx, || cinder.look_for(cx, kind, mark)).await?;
             match found {
                 Some(id) => cinder.remove_thing(cx, kind, &id).await,
                 None => Ok(()),
