@@ -12,6 +12,8 @@
 pub mod etcd;
 pub mod memory;
 #[cfg(feature = "cinder")]
+pub mod cinder;
+#[cfg(feature = "cinder")]
 pub mod openstack;
 #[cfg(feature = "script")]
 pub mod postgres;
