@@ -87,13 +87,12 @@ pub async fn drain(mut extents: Extents) -> Result<()> {
 
 /// Ends, if all is well.
 pub async fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..3000 {
-        if condition() {
-            return;
-        }
+    let mut tries = 0;
+    while !condition() {
+        tries += 1;
+        assert!(tries < 3000, "it did not come about: {what}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    panic!("it did not come about: {what}");
 }
 
 /// Processes that run with this in their arguments.
