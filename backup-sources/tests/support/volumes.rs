@@ -207,8 +207,15 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        for words in [["snap", "purge", "--no-progress"].as_slice(), &["rm", "--no-progress"]] {
-            let _ = self.ceph.command().args(words).arg(&self.spec).stderr(Stdio::null()).status();
+        let run = |words: &[&str]| self.ceph.command().args(words).arg(&self.spec).stderr(Stdio::null()).status();
+        let _ = run(&["snap", "purge", "--no-progress"]);
+        // Of who was killed, Ceph believes for half a minute that it is there, and removes nothing.
+        for _ in 0..60 {
+            if run(&["rm", "--no-progress"]).is_ok_and(|status| status.success()) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_secs(1));
         }
+        println!("{} was not removed", self.spec);
     }
 }
