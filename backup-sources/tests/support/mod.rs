@@ -8,6 +8,8 @@
     reason = "each test file uses a part"
 )]
 
+#[cfg(feature = "cinder")]
+pub mod cinder;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod memory;
@@ -17,6 +19,8 @@ pub mod openstack;
 pub mod postgres;
 #[cfg(feature = "script")]
 pub mod scripts;
+#[cfg(feature = "cinder")]
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
