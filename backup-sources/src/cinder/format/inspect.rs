@@ -155,20 +155,17 @@ impl Looking<'_> {
     /// Looks through all objects; false when it gave up.
     async fn objects(&self, steps: &mut Steps, faults: &mut Vec<String>) -> Result<bool> {
         let ahead = self.pool.threads().clamp(2, MOST_AHEAD);
-        let mut under_way = FuturesOrdered::new();
-        let mut objects = self.link.objects().iter();
+        let (mut objects, mut looking) = (self.link.objects().iter(), FuturesOrdered::new());
         loop {
-            if under_way.len() < ahead
+            while looking.len() < ahead
                 && let Some(object) = objects.next()
             {
                 let right = steps.object(object).await?;
-                under_way.push_back(self.object(object, right));
-                continue;
+                looking.push_back(self.object(object, right));
             }
-            match under_way.next().await {
-                None => return Ok(true),
-                Some(Ok(())) => {}
-                Some(Err(error)) => faults.push(as_fault(error)?),
+            let Some(looked) = looking.next().await else { return Ok(true) };
+            if let Err(error) = looked {
+                faults.push(as_fault(error)?);
             }
             if faults.len() >= FAULTS {
                 faults.push("there is more; no further faults are listed".to_owned());
