@@ -12,14 +12,19 @@
 
 mod base;
 mod buffers;
+mod chain;
 pub mod codes;
+mod decode;
+mod inspect;
 mod json;
 mod metadata;
 mod names;
 mod options;
 mod pack;
 mod parts;
+mod plan;
 mod record;
+mod restore;
 mod shafile;
 #[cfg(test)]
 mod tests;
@@ -27,8 +32,10 @@ mod window;
 mod write;
 mod written;
 
+pub use inspect::inspect;
 pub use options::{Compression, Options};
 pub use record::Record;
+pub use restore::restore;
 use window::Window;
 pub use write::{Content, write};
 pub use written::{NewBackup, Written};
