@@ -67,6 +67,15 @@ impl Repository {
         Ok(infos)
     }
 
+    /// What the head of an adopted entry says; `None` for an entry of another kind, and where the naming reads none.
+    ///
+    /// # Errors
+    /// `artifact.corrupt`; those of the store.
+    pub async fn description(&self, cx: &JobContext, info: &BackupInfo) -> Result<Option<Description>> {
+        let (State::Adopted, Some(key)) = (&info.state, &info.first_key) else { return Ok(None) };
+        Ok(self.described_head(cx, &info.set, key).await?.map(|(_, description)| description))
+    }
+
     /// Gives the files behind an adopted entry a manifest: reads them once, and publishes their digests under the entry's id.
     /// The files themselves are left as they are. The backups that it needs come first.
     ///

@@ -12,6 +12,7 @@ use super::{Repository, artifacts, blocks, decode};
 use crate::context::JobContext;
 use crate::digest::Digest;
 use crate::error::{Error, Result, ResultExt, codes};
+use crate::key::KeyPrefix;
 use crate::manifest::{Artifact, Compression, Manifest};
 use crate::name::{ArtifactName, BackupId, SetName};
 use crate::source::{ArtifactStream, BackupReader};
@@ -120,7 +121,14 @@ impl BackupReader for StoredBackup {
     }
 
     fn native_place(&self) -> Option<NativePlace> {
-        self.repository.store().native_place(&self.manifest.prefix)
+        if !self.manifest.adopted {
+            return self.repository.store().native_place(&self.manifest.prefix);
+        }
+        // Adopted files lie where they lay: from what is left of a key without the artifact's name.
+        let first = self.artifacts.first()?;
+        let prefix = first.key.as_str().strip_suffix(first.name.as_str())?;
+        let prefix = KeyPrefix::new(prefix).ok().filter(|it| it.as_str() == prefix)?;
+        self.repository.store().native_place(&prefix)
     }
 
     async fn parents(&self, cx: &JobContext) -> Result<Vec<Arc<dyn BackupReader>>> {
