@@ -10,4 +10,5 @@
 //! so that `cinder backup-import` and `cinder backup-restore` bring it back without this software.
 
 pub mod access;
+pub mod format;
 pub mod naming;
