@@ -11,10 +11,16 @@
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod memory;
+#[cfg(feature = "cinder")]
+pub mod cinder;
+#[cfg(feature = "cinder")]
+pub mod openstack;
 #[cfg(feature = "script")]
 pub mod postgres;
 #[cfg(feature = "script")]
 pub mod scripts;
+#[cfg(feature = "cinder")]
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -139,7 +139,7 @@ impl Windows {
         Ok(Some(window))
     }
 
-    async fn data(&self, window: &mut Window, at: usize, bytes: &Bytes) -> Result<()> {
+    async fn data(&mut self, window: &mut Window, at: usize, bytes: &Bytes) -> Result<()> {
         if window.raw.is_none() {
             window.right = Arc::clone(&self.rights).acquire_owned().await.ok();
             window.raw = Some(self.buffers.take().await?);
