@@ -351,7 +351,8 @@ impl State {
         };
         let status = thing["status"].as_str().unwrap();
         if !matches!(status, "available" | "error") || has_children {
-            let message = format!("Invalid {kind}: {kind} status must be available or error, and must not have children: {status}");
+            let message =
+                format!("Invalid {kind}: {kind} status must be available or error, and must not have children: {status}");
             return fault(StatusCode::BAD_REQUEST, "badRequest", &message);
         }
         thing["status"] = json!("deleting");

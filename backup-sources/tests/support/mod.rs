@@ -8,11 +8,11 @@
     reason = "each test file uses a part"
 )]
 
+#[cfg(feature = "cinder")]
+pub mod cinder;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod memory;
-#[cfg(feature = "cinder")]
-pub mod cinder;
 #[cfg(feature = "cinder")]
 pub mod openstack;
 #[cfg(feature = "script")]

@@ -50,27 +50,3 @@ const VERSION: &str = "1.0.0";
 fn time_text(time: chrono::DateTime<chrono::Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S+00:00").to_string()
 }
-
-/// Brings a backup back; not yet.
-///
-/// # Errors
-/// `source.unsupported`.
-pub async fn restore(
-    _cx: &backup_core::JobContext,
-    _reader: &dyn backup_core::BackupReader,
-    _writer: &mut dyn super::access::VolumeWriter,
-    _fresh: bool,
-) -> backup_core::Result<u64> {
-    Err(backup_core::Error::new(&backup_core::error::codes::SOURCE_UNSUPPORTED, "not yet"))
-}
-
-/// Checks a backup; not yet.
-///
-/// # Errors
-/// None.
-pub async fn inspect(
-    _cx: &backup_core::JobContext,
-    _reader: &dyn backup_core::BackupReader,
-) -> backup_core::Result<backup_core::Inspection> {
-    Ok(backup_core::Inspection::default())
-}
