@@ -94,7 +94,9 @@ impl Left {
             let suffix = format!("-{:05}", n + 1);
             self.leave(number, &suffix, &stored);
             let md5: String = Md5::digest(raw).iter().map(|byte| format!("{byte:02x}")).collect();
-            objects.push(json!({ format!("{called}{suffix}"): { "offset": at, "length": end - at, "compression": how, "md5": md5 } }));
+            objects.push(
+                json!({ format!("{called}{suffix}"): { "offset": at, "length": end - at, "compression": how, "md5": md5 } }),
+            );
         }
         let mut said = json!({
             "version": "1.0.0", "backup_id": backup_id(number), "volume_id": VOLUME, "backup_name": format!("nightly {number}"),
