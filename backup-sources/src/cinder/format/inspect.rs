@@ -155,28 +155,22 @@ impl Looking<'_> {
     /// Looks through all objects; false when it gave up.
     async fn objects(&self, steps: &mut Steps, faults: &mut Vec<String>) -> Result<bool> {
         let ahead = self.pool.threads().clamp(2, MOST_AHEAD);
-        let mut objects = self.link.objects().iter();
-        let mut looking = FuturesOrdered::new();
+        let (mut objects, mut looking) = (self.link.objects().iter(), FuturesOrdered::new());
         loop {
             while looking.len() < ahead
                 && let Some(object) = objects.next()
             {
                 let right = steps.object(object).await?;
-                looking.push_back(self.fault(object, right));
+                looking.push_back(self.object(object, right));
             }
-            let Some(fault) = looking.next().await else { return Ok(true) };
-            faults.extend(fault?);
+            let Some(looked) = looking.next().await else { return Ok(true) };
+            if let Err(error) = looked {
+                faults.push(as_fault(error)?);
+            }
             if faults.len() >= FAULTS {
                 faults.push("there is more; no further faults are listed".to_owned());
                 return Ok(false);
             }
-        }
-    }
-
-    async fn fault(&self, object: &Object, right: Vec<Digest>) -> Result<Option<String>> {
-        match self.object(object, right).await {
-            Ok(()) => Ok(None),
-            Err(error) => as_fault(error).map(Some),
         }
     }
 
