@@ -337,7 +337,8 @@ async fn a_restore_that_fails_deletes_the_new_volume_and_marks_somebodys_own() {
 
     let error = bad.restore(cx, &*reader, &RestoreTarget::new(json!({ "new": {} }))).await.unwrap_err();
     assert_eq!(error.code().name, "source.failed");
-    assert_eq!((stand_in.state().volumes.len(), stand_in.left()), (before, (0, 0, 0)));
+    assert_eq!(stand_in.state().volumes.len(), before);
+    assert_eq!(stand_in.left(), (0, 0, 0));
 
     let target = RestoreTarget::new(json!({ "volume-id": id }));
     bad.restore(cx, &*reader, &target).await.unwrap_err();
