@@ -158,7 +158,10 @@ async fn a_member_changes_name_and_retention_and_an_administrator_the_rest() {
         let answer = world.put(&path, json!({"backup": {field: value}})).await;
         assert_eq!(answer.code(), 403, "{field}: {answer:?}");
     }
-    assert_eq!(world.put(&path, json!({"backup": {"name": "no name"}})).await.refused(), (400, "Argument name is invalid!".into()));
+    assert_eq!(
+        world.put(&path, json!({"backup": {"name": "no name"}})).await.refused(),
+        (400, "Argument name is invalid!".into())
+    );
     let as_admin = async |body: Value| world.by(ADMIN, "PUT", &path, &json!({ "backup": body })).await;
     assert_eq!(as_admin(json!({"status": "error"})).await.code(), 200);
     assert_eq!(world.backup(&id).await["status"], "error");
@@ -184,7 +187,10 @@ async fn nothing_makes_active_what_is_not_whole() {
     assert_eq!(world.post("/volume/backup", import.clone()).await.refused().0, 403);
     let imported = world.by(ADMIN, "POST", "/volume/backup", &import).await.id("backup");
     let shown = world.get(&format!("/volume/backup/{imported}")).await.json()["backup"].clone();
-    assert_eq!((shown["status"].clone(), shown["source_zone"].clone(), shown["size"].clone()), (json!("importing"), json!("east"), json!(7)));
+    assert_eq!(
+        (shown["status"].clone(), shown["source_zone"].clone(), shown["size"].clone()),
+        (json!("importing"), json!("east"), json!(7))
+    );
     for id in [&id, &imported] {
         let answer = world.by(ADMIN, "PUT", &format!("/volume/backup/{id}"), &json!({"backup": {"status": "active"}})).await;
         assert_eq!(answer.refused(), (409, format!("Volume backup {id} is not whole!")));
@@ -225,7 +231,8 @@ async fn a_backup_that_another_one_builds_on_stays_and_says_for_whom() {
     let set = SetName::new(format!("volumes/p-demo/v-{volume}")).unwrap();
     let cx = world.repository.context();
     let parent = world.repository.list(&cx, &set).await.unwrap()[0].id.clone();
-    let outcome = world.repository.backup(&cx, &super::cloud::Words, &BackupRequest::new(set).parents(vec![parent])).await.unwrap();
+    let outcome =
+        world.repository.backup(&cx, &super::cloud::Words, &BackupRequest::new(set).parents(vec![parent])).await.unwrap();
     let answer = world.delete(&format!("/volume/backup/{id}")).await;
     assert_eq!(answer.refused(), (409, format!("Volume backup {id} is needed by {}!", outcome.backup().id)));
     assert_eq!(world.backup(&id).await["status"], "active");

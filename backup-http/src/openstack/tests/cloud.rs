@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use backup_core::error::codes;
 use backup_core::source::{ArtifactOptions, Probe, RestoreReport, RestoreTarget, Sink, Source, Summary};
 use backup_core::{
-    ArtifactName, BackupReader, Bytes, Certainty, Clock, Error, JobContext, Position, Result, Revision, Secret, async_trait,
+    ArtifactName, BackupReader, Bytes, Certainty, Error, JobContext, Position, Result, Revision, Secret, async_trait,
 };
 use futures::TryStreamExt;
 use http_body_util::BodyExt;
@@ -172,7 +172,6 @@ pub(super) struct Fake {
     pub(super) hand: Arc<Hand>,
     /// A process that died asks nothing any more.
     pub(super) dead: Arc<AtomicBool>,
-    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Fake {
@@ -332,9 +331,10 @@ impl Cloud for Fake {
     async fn leftovers(&self, _: &JobContext) -> Result<Vec<Leftover>> {
         self.enter("leftovers").await?;
         Ok(self.hand.with(|things| {
-            let snapshots = things.snapshots.values().filter_map(|found| {
-                Some(Leftover::new(LeftoverKind::Snapshot, &found.snapshot.id, found.role?, &found.job))
-            });
+            let snapshots = things
+                .snapshots
+                .values()
+                .filter_map(|found| Some(Leftover::new(LeftoverKind::Snapshot, &found.snapshot.id, found.role?, &found.job)));
             let volumes = things.volumes.values().filter_map(|found| {
                 Some(Leftover::new(LeftoverKind::Volume, &found.volume.id, Role::Restoring, found.restoring.as_ref()?))
             });

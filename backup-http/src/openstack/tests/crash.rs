@@ -99,7 +99,11 @@ async fn wherever_the_process_dies_the_record_tells_the_truth_afterwards() {
         assert_eq!(backup["status"], expected, "{change}: {backup}");
         let base = backup["snapshot_id"].as_str().unwrap().to_owned();
         assert_eq!(world.hand.ours(), [(base, "base")], "{change}");
-        if stored == 2 { whole += 1 } else { not += 1 }
+        if stored == 2 {
+            whole += 1
+        } else {
+            not += 1
+        }
         world.clock.advance(Duration::from_secs(100));
         let backup = world.update(&id).await;
         assert_eq!(backup["status"], "active", "{change}: {backup}");

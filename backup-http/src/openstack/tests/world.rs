@@ -118,7 +118,7 @@ impl World {
         let service =
             BackupService::builder(shared.clone()).environment(environment.clone()).limits(limits).start().await.unwrap();
         let dead = Arc::new(AtomicBool::new(false));
-        let cloud = Arc::new(Fake { hand: hand.clone(), dead: dead.clone(), clock: clock.clone() });
+        let cloud = Arc::new(Fake { hand: hand.clone(), dead: dead.clone() });
         let builder = OpenStack::builder(service.clone(), repository.clone(), shared, cloud.clone()).environment(environment);
         let dialect = configure(builder.forward(cloud)).start().await.unwrap();
         let app = dress(router(dialect.clone()).fallback(not_found));
