@@ -15,7 +15,9 @@ async fn what_is_not_ours_goes_on_as_it_came_and_its_answer_comes_back_as_it_is(
         (&*format!("/volume/{ID}/action"), format!("/volumes/{ID}/action"), Service::Volume),
         (&*format!("/instance/{ID}/action"), format!("/servers/{ID}/action"), Service::Compute),
     ] {
-        for body in ["{\"volume\": {\"size\":  1}}", "{\"os-extend\": {\"new_size\": 2}}", "no json", "", "[1]"] {
+        for body in
+            ["{\"volume\": {\"size\":  1, \"backup_id\": null}}", "{\"os-extend\": {\"new_size\": 2}}", "no json", "", "[1]"]
+        {
             let answer = world.ask(request("POST", path, DEMO, body)).await;
             assert_eq!((answer.code(), answer.headers["x-cinder"].to_str().unwrap()), (418, "yes"), "{path} {body}");
             assert_eq!(answer.text, format!("got {} bytes", body.len()));
