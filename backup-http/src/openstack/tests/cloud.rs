@@ -49,6 +49,8 @@ pub(super) struct Things {
     pub(super) limits: BTreeMap<&'static str, u64>,
     /// Snapshots of these volumes are refused.
     pub(super) no_snapshots: Vec<String>,
+    /// Snapshots cannot be deleted now.
+    pub(super) stuck: bool,
     /// What was asked of it, in words.
     pub(super) asked: Vec<String>,
     /// Each capture: the volume, and whether it was incremental, from which base.
@@ -249,6 +251,9 @@ impl Cloud for Fake {
 
     async fn delete_snapshot(&self, _: &JobContext, _: &Principal, id: &str) -> Result<()> {
         self.enter(format!("delete snapshot {id}")).await?;
+        if self.hand.with(|things| things.stuck) {
+            return Err(Error::new(&codes::STORE_UNAVAILABLE, "told to be stuck"));
+        }
         self.hand.with(|things| things.snapshots.remove(id));
         Ok(())
     }
@@ -404,6 +409,8 @@ impl Source for Capture {
         }
         let data: Vec<Bytes> = reader.open(cx, &ArtifactName::new("data")?).await?.try_collect().await?;
         let bytes = String::from_utf8(data.concat()).unwrap();
+        // A process that died while it read writes no more.
+        fake.alive().await;
         fake.hand.write(target.value["volume-id"].as_str().unwrap(), &bytes);
         Ok(RestoreReport::new(bytes.len() as u64))
     }

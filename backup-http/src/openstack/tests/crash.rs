@@ -184,3 +184,61 @@ async fn a_stop_ends_what_runs_and_records_it() {
     }
     assert_eq!(world.hand.ours(), []);
 }
+
+/// The process dies at each of its changes of the state in turn, in a restore. Afterwards a volume is whole and free, or not there.
+#[tokio::test]
+async fn wherever_the_process_dies_in_a_restore_no_volume_is_left_half_made() {
+    for change in 1_u64..40 {
+        let world = World::new().await;
+        let volume = world.hand.volume("demo", "data", "one");
+        let id = world.backed_up(&volume, json!({})).await;
+        let mode = if change % 2 == 0 { CrashMode::AfterEffect } else { CrashMode::BeforeEffect };
+        world.state.crash_at(change.div_ceil(2), mode);
+        world.clock.auto_advance_up_to(Duration::from_secs(5));
+        let answer = world.post("/volume", json!({"volume": {"backup_id": id}})).await;
+        if answer.code() == 201 {
+            let idle = || world.dialect.inner.live().is_empty();
+            world.until(async || world.state.is_dead() || idle()).await;
+        }
+        world.clock.auto_advance(false);
+        if !world.state.is_dead() {
+            assert!(change > 6, "it took {change} changes only");
+            return;
+        }
+        let world = world.restart().await;
+        world.ordered().await;
+        world.until(async || world.dialect.inner.restores(None).await.unwrap().is_empty()).await;
+        world.ordered().await;
+        world.hand.with(|things| {
+            for made in things.volumes.values().filter(|made| made.volume.id != volume) {
+                assert_eq!(
+                    (made.bytes.as_str(), made.volume.status.as_str(), &made.restoring),
+                    ("one", "available", &None),
+                    "{change}"
+                );
+            }
+        });
+        world.delete(&format!("/volume/backup/{id}")).await.id("backup");
+        world.gone(&format!("/volume/backup/{id}")).await;
+    }
+    panic!("it never came to its end");
+}
+
+#[tokio::test]
+async fn a_removal_is_tried_again_until_the_cloud_answers() {
+    let world = World::new().await;
+    let volume = world.hand.volume("demo", "data", "one");
+    let id = world.backed_up(&volume, json!({"incremental": true})).await;
+    let path = format!("/volume/backup/{id}");
+    world.hand.with(|things| things.stuck = true);
+    world.delete(&path).await.id("backup");
+    world.until(async || world.stored().await.is_empty()).await;
+    assert_eq!(world.backup(&id).await["status"], "deleting");
+    assert_eq!(world.delete(&path).await.id("backup"), id, "twice is fine");
+    let restore = world.post("/volume", json!({"volume": {"backup_id": id}})).await;
+    assert_eq!(restore.refused().0, 409);
+    world.hand.with(|things| things.stuck = false);
+    world.clock.auto_advance_up_to(Duration::from_secs(15));
+    world.gone(&path).await;
+    assert_eq!(world.hand.ours(), []);
+}

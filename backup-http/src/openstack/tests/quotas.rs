@@ -68,3 +68,18 @@ async fn the_original_answers_are_there_with_a_switch() {
     assert_eq!(refused, (400, "Volume backup 1 reach the limit!".to_owned()));
     world.until(async || world.delete(&path).await.code() == 202).await;
 }
+
+#[tokio::test]
+async fn two_processes_at_once_never_exceed_a_limit_together() {
+    let world = World::new().await;
+    let volume = world.hand.volume("demo", "data", "one");
+    world.hand.with(|things| things.limits.insert("volume_backup_total", 3));
+    let replica = world.replica().await;
+    world.clock.auto_advance_up_to(std::time::Duration::from_secs(5));
+    let body = json!({"backup": {"name": "b", "volume_id": volume}});
+    let asked = join_all((0..8).map(async |at| {
+        let process = if at % 2 == 0 { &world } else { &replica };
+        process.post("/volume/backup", body.clone()).await.code()
+    }));
+    assert_eq!(asked.await.iter().filter(|code| **code == 201).count(), 3);
+}
