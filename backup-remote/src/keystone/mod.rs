@@ -3,11 +3,14 @@
 mod catalogue;
 pub mod codes;
 mod config;
+mod limits;
 mod login;
 mod service;
 #[cfg(test)]
 mod tests;
 mod token;
+mod validate;
+mod validated;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +24,8 @@ pub use catalogue::Catalogue;
 pub use config::{Interface, KeystoneConfig};
 pub use service::Service;
 pub use token::Token;
+pub use validate::Validator;
+pub use validated::{Named, Validated};
 
 use crate::http::Http;
 
@@ -105,6 +110,11 @@ impl Keystone {
             false => catalogue.endpoint(types, config.interface, region)?,
         };
         Ok(Service::new(self.clone(), http, url.to_owned()))
+    }
+
+    /// The way to Keystone itself, with our token.
+    fn own(&self) -> Service {
+        Service::new(self.clone(), self.shared.http.clone(), self.shared.config.base())
     }
 
     async fn current(&self, cx: &JobContext, rejected: Option<&Token>) -> Result<Arc<Token>> {
