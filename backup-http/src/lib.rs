@@ -8,6 +8,7 @@
 //! | [`limits`] | body size and time, requests at once |
 //! | `backup_agent` | the dialect of the backup agent (feature `backup-agent`) |
 //! | `etcd_sidecar` | the dialect of the etcd-operator backup sidecar (feature `etcd-sidecar`) |
+//! | `openstack` | the dialect of OpenStack volume and instance backups (feature `openstack`) |
 //! | `tidb` | the dialect of TiDB cluster backups (feature `tidb`) |
 //! | [`server`] | a router on TCP or TLS with limits and a graceful end, for programs |
 //! | `tls` | certificates from files, taken up anew when they change (feature `tls`) |
@@ -30,6 +31,8 @@ pub mod etcd_sidecar;
 pub mod fallback;
 pub mod limits;
 pub mod observe;
+#[cfg(feature = "openstack")]
+pub mod openstack;
 mod peer;
 pub mod server;
 #[cfg(feature = "testkit")]
@@ -40,5 +43,5 @@ pub mod tidb;
 pub mod tls;
 
 pub use peer::{Peer, PeerCertificate};
-#[cfg(any(feature = "backup-agent", feature = "etcd-backup", feature = "etcd-sidecar", feature = "tidb"))]
+#[cfg(any(feature = "backup-agent", feature = "etcd-backup", feature = "etcd-sidecar", feature = "openstack", feature = "tidb"))]
 mod untended;

@@ -1,0 +1,8 @@
+//! The dialect of OpenStack volume and instance backups.
+
+mod cloud;
+
+pub use cloud::{
+    Attachment, Caller, Cloud, Forward, Leftover, LeftoverKind, Parent, Principal, Resource, Role, Server, Service, Snapshot,
+    SnapshotOrder, SourceOrder, Volume, VolumeOrder,
+};
