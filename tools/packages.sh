@@ -62,7 +62,7 @@ test)
     need mount has mount
     need postgresql has_postgres
     need postgresql-client has pg_dump
-    # tools/openstack.sh: Keystone and Swift, and Swift's own client.
+    # tools/openstack.sh up: Keystone and Swift, and Swift's own client.
     need keystone has keystone-manage
     need swift-proxy has swift-proxy-server
     need swift-account has swift-account-server
@@ -75,6 +75,29 @@ test)
     need uwsgi-core has uwsgi-core
     need uwsgi-plugin-python3 has uwsgi_python3
     need curl has curl
+    # tools/openstack.sh up all: Cinder on Ceph and NFS, its database and its queue, and the clients that are our witnesses.
+    need cinder-api has cinder-api
+    need cinder-scheduler has cinder-scheduler
+    need cinder-volume has cinder-volume
+    need cinder-backup has cinder-backup
+    need mariadb-server-core has mariadbd
+    need mariadb-client-core has mariadb
+    need python3-pymysql has_python pymysql
+    need rabbitmq-server has rabbitmq-server
+    need ceph-mon has ceph-mon
+    need ceph-mgr has ceph-mgr
+    need ceph-osd has ceph-osd
+    need ceph-common has rbd
+    need python3-rbd has_python rbd
+    need python3-rados has_python rados
+    need python3-cinderclient has cinder
+    need python3-openstackclient has openstack
+    # What Cinder calls: without dmidecode it attaches nothing, without mount.nfs its NFS driver does not start.
+    need dmidecode has dmidecode
+    need qemu-utils has qemu-img
+    need nfs-common has mount.nfs
+    need sudo has sudo
+    need util-linux has mountpoint
     ;;
 demo) ;;
 *)

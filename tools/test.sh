@@ -44,7 +44,7 @@ stage "feature combinations" tools/check-features.sh
 # shellcheck disable=SC2086
 stage "build of the tests" cargo test $all --no-run --quiet
 [ -e "${OS_BASE:-target/openstack}/env" ] || openstack=ours
-stage "OpenStack" tools/openstack.sh up
+stage "OpenStack" tools/openstack.sh up all
 
 # What the tests print, and what none of it may hold.
 output=$PWD/target/test-output

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_core::error::Code;
-use backup_core::{Error, JobContext, Result};
+use backup_core::{Error, JobContext, Result, Secret};
+use http::HeaderValue;
 use tokio::sync::Mutex;
 
 pub use catalogue::Catalogue;
@@ -115,6 +116,18 @@ impl Keystone {
     /// The way to Keystone itself, with our token.
     fn own(&self) -> Service {
         Service::new(self.clone(), self.shared.http.clone(), self.shared.config.base())
+    }
+
+    /// The way to a service at `url`, on behalf of the one whose token this is: every request carries it, and our own token as
+    /// `X-Service-Token`.
+    ///
+    /// # Errors
+    /// `keystone.refused` for a text that is no token.
+    pub fn on_behalf(&self, http: Http, url: &str, token: &Secret) -> Result<Service> {
+        let header = HeaderValue::from_str(token.expose()).ok().filter(|header| !header.is_empty());
+        let mut header = header.ok_or_else(|| Error::new(&codes::REFUSED, "the caller's token is none"))?;
+        header.set_sensitive(true);
+        Ok(Service::new(self.clone(), http, url.trim_end_matches('/').to_owned()).on_behalf(header))
     }
 
     async fn current(&self, cx: &JobContext, rejected: Option<&Token>) -> Result<Arc<Token>> {

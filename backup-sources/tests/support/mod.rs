@@ -11,6 +11,8 @@
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod memory;
+#[cfg(feature = "cinder")]
+pub mod openstack;
 #[cfg(feature = "script")]
 pub mod postgres;
 #[cfg(feature = "script")]

@@ -1,5 +1,7 @@
 //! How the bytes of a volume are reached.
 
+pub mod codes;
+
 use std::fmt;
 
 use backup_core::{JobContext, Result};
@@ -105,3 +107,17 @@ pub enum Extent {
 
 /// Extents in growing order, none overlapping another. An end without an error item means that all of them came.
 pub type Extents = BoxStream<'static, Result<Extent>>;
+
+/// A new file: a volume restored without a Cinder.
+#[derive(Debug)]
+pub struct FileVolume;
+
+impl FileVolume {
+    /// Creates the file.
+    ///
+    /// # Errors
+    /// `source.unsupported`: not yet.
+    pub async fn create(_cx: &JobContext, _path: &std::path::Path, _size: u64) -> Result<Box<dyn VolumeWriter>> {
+        Err(backup_core::Error::new(&backup_core::error::codes::SOURCE_UNSUPPORTED, "not yet"))
+    }
+}
