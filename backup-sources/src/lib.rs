@@ -18,7 +18,7 @@ mod duration;
 pub mod etcd;
 #[cfg(any(feature = "etcd", feature = "script"))]
 mod feed;
-#[cfg(any(feature = "etcd", feature = "script"))]
+#[cfg(any(feature = "cinder", feature = "etcd", feature = "script"))]
 mod file;
 #[cfg(any(feature = "br", feature = "cinder", feature = "etcd", feature = "script"))]
 mod process;

@@ -21,7 +21,7 @@ use std::time::Duration;
 use backup_core::{Clock, Error, JobContext, Result, Secret};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
 use tokio::process::{Child, Command};
-#[cfg(feature = "script")]
+#[cfg(any(feature = "cinder", feature = "script"))]
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 
@@ -90,7 +90,7 @@ pub(crate) struct Logs {
     pub(crate) err: Log,
 }
 
-#[cfg(feature = "etcd")]
+#[cfg(any(feature = "cinder", feature = "etcd"))]
 impl Logs {
     /// Both streams in one log, without the values of `environment`.
     pub(crate) fn merged(environment: &BTreeMap<String, Secret>) -> Self {
@@ -231,13 +231,13 @@ impl Group {
     }
 
     /// The pipe from its standard output, once.
-    #[cfg(feature = "script")]
+    #[cfg(any(feature = "cinder", feature = "script"))]
     pub(crate) fn take_stdout(&mut self) -> Result<ChildStdout> {
         self.child.stdout.take().ok_or_else(|| no_pipe("output"))
     }
 
     /// The pipe to its standard input, once.
-    #[cfg(feature = "script")]
+    #[cfg(any(feature = "cinder", feature = "script"))]
     pub(crate) fn take_stdin(&mut self) -> Result<ChildStdin> {
         self.child.stdin.take().ok_or_else(|| no_pipe("input"))
     }
@@ -286,6 +286,7 @@ impl Group {
     /// # Errors
     /// `program.failed` with the exit code or signal and the end of the log; those of `cx`. Then the group still has to be
     /// stopped.
+    #[cfg(any(feature = "br", feature = "etcd", feature = "script"))]
     pub(crate) async fn finish(&mut self, cx: &JobContext) -> Result<()> {
         match self.end(cx, self.grace).await? {
             End::Code(0) => Ok(()),
@@ -294,6 +295,7 @@ impl Group {
     }
 
     /// Asks the whole group to end, kills it after the grace, and reaps the leader.
+    #[cfg(any(feature = "br", feature = "etcd", feature = "script"))]
     pub(crate) async fn terminate(&mut self) {
         self.signal(Signal::TERM);
         let clock = Arc::clone(&self.clock);
@@ -371,7 +373,7 @@ fn wait_unreaped(leader: Pid) -> End {
     }
 }
 
-#[cfg(feature = "script")]
+#[cfg(any(feature = "cinder", feature = "script"))]
 fn no_pipe(which: &str) -> Error {
     Error::new(&backup_core::error::codes::INTERNAL, format!("the program's standard {which} is not a pipe"))
 }

@@ -17,6 +17,8 @@ pub mod openstack;
 pub mod postgres;
 #[cfg(feature = "script")]
 pub mod scripts;
+#[cfg(feature = "cinder")]
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,26 @@
 //! How the bytes of a volume are reached.
+//!
+//! ```text
+//! rbd/     images of Ceph, through the program `rbd`: snapshots, and what changed between two
+//! nfs      files on the shares that Cinder has mounted
+//! local    files and devices of this host
+//! qcow2/   what the two read of images in qcow2, through the program `qemu-img`
+//! file/    raw files and devices, read and written; a new file to restore into
+//! ```
+
+mod bounds;
+pub mod codes;
+mod config;
+mod connection;
+mod file;
+mod image_file;
+mod items;
+mod local;
+mod nfs;
+mod program;
+mod qcow2;
+mod rbd;
+mod size;
 
 pub mod codes;
 
@@ -7,6 +29,12 @@ use std::fmt;
 use backup_core::{JobContext, Result};
 use bytes::Bytes;
 use futures::stream::BoxStream;
+
+pub use config::{AccessConfig, LocalConfig, NfsConfig, RbdConfig};
+pub use file::FileVolume;
+pub use local::LocalAccess;
+pub use nfs::NfsAccess;
+pub use rbd::RbdAccess;
 
 /// How the bytes of volumes are reached: beside Cinder's API, which moves none.
 ///
