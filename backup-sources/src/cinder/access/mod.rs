@@ -22,8 +22,6 @@ mod qcow2;
 mod rbd;
 mod size;
 
-pub mod codes;
-
 use std::fmt;
 
 use backup_core::{JobContext, Result};
@@ -135,17 +133,3 @@ pub enum Extent {
 
 /// Extents in growing order, none overlapping another. An end without an error item means that all of them came.
 pub type Extents = BoxStream<'static, Result<Extent>>;
-
-/// A new file: a volume restored without a Cinder.
-#[derive(Debug)]
-pub struct FileVolume;
-
-impl FileVolume {
-    /// Creates the file.
-    ///
-    /// # Errors
-    /// `source.unsupported`: not yet.
-    pub async fn create(_cx: &JobContext, _path: &std::path::Path, _size: u64) -> Result<Box<dyn VolumeWriter>> {
-        Err(backup_core::Error::new(&backup_core::error::codes::SOURCE_UNSUPPORTED, "not yet"))
-    }
-}

@@ -56,6 +56,14 @@ pub(super) async fn finish(cx: &JobContext, group: &mut Group) -> Result<()> {
     }
 }
 
+/// Ends a program whose input was closed: best by itself, for then it leaves no lock behind that Ceph takes back only after a while.
+pub(super) async fn dismiss(cx: &JobContext, group: &mut Group) {
+    let cx = cx.for_cleanup(GRACE);
+    // Whether it went well is of no interest: it must not.
+    let _ = group.end(&cx, Duration::ZERO).await;
+    group.kill().await;
+}
+
 /// Of what is wrong with a program's output, the cause: what the program says when it failed, which is nearer to it than what is missing.
 pub(super) async fn cause(cx: &JobContext, group: &mut Group, error: Error) -> Error {
     match group.end(&cx.with_limit(GRACE), GRACE).await {

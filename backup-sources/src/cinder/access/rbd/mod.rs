@@ -12,6 +12,8 @@ mod aligned;
 mod diff;
 mod image;
 mod read;
+#[cfg(test)]
+mod tests;
 
 mod write;
 

@@ -1,7 +1,8 @@
 //! `rbd import-diff`, fed with a stream written here.
 //!
 //! The stream has data and zeros alone: with a size it would resize the image, and with the name of a snapshot it would make one.
-//! `import-diff` takes no stream without its end for a whole one, so that a program whose feeder died fails.
+//! `import-diff` takes no stream without its end for a whole one: when its input ends early, it fails and gives the image's lock back.
+//! Killed, it would leave that to Ceph, which waits half a minute.
 
 use backup_core::error::codes::STORE_WRITER_FAILED;
 use backup_core::{Effect, Error, JobContext, Result, async_trait};
@@ -12,7 +13,7 @@ use tokio::process::ChildStdin;
 use super::{RbdAccess, codes, finish, start};
 use crate::cinder::access::VolumeWriter;
 use crate::cinder::access::bounds::Bounds;
-use crate::cinder::access::program::Pipe;
+use crate::cinder::access::program::{Pipe, dismiss};
 use crate::process::Group;
 
 const BANNER: &[u8] = b"rbd diff v1\n";
@@ -70,8 +71,8 @@ impl RbdWriter {
             }
             Ok(false) => Err(self.ended().await),
             Err(error) => {
-                // Dead before its input ends.
-                self.group.kill().await;
+                drop(stdin);
+                dismiss(&self.cx, &mut self.group).await;
                 Err(self.partly(error))
             }
         }
@@ -127,7 +128,7 @@ impl VolumeWriter for RbdWriter {
     }
 
     async fn abort(mut self: Box<Self>) {
-        // Dead before its input ends.
-        self.group.kill().await;
+        self.stdin = None;
+        dismiss(&self.cx, &mut self.group).await;
     }
 }
