@@ -29,6 +29,8 @@ pub mod etcd_backup;
 #[cfg(feature = "etcd-sidecar")]
 pub mod etcd_sidecar;
 pub mod fallback;
+#[cfg(any(feature = "openstack", feature = "tidb"))]
+mod kept;
 pub mod limits;
 pub mod observe;
 #[cfg(feature = "openstack")]

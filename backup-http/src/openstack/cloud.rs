@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use backup_core::{BackupReader, JobContext, RestoreTarget, Result, Secret, Source, async_trait};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 /// Who asks, as Keystone says it of the token.
 #[derive(Debug, Clone)]
@@ -254,7 +255,7 @@ impl SnapshotOrder {
 }
 
 /// A volume that is asked for, to bring a backup back to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VolumeOrder {
     /// Its name; none when empty.
@@ -452,7 +453,7 @@ pub trait Cloud: Send + Sync + fmt::Debug + 'static {
     /// Writes into the metadata of a volume why it cannot be trusted.
     async fn mark_volume(&self, cx: &JobContext, by: &Principal, volume_id: &str, why: &str) -> Result<()>;
 
-    /// Everything of ours that is at the cloud, of all projects, but for what is [`Role::Kept`].
+    /// Everything of ours that is at the cloud, of all projects.
     async fn leftovers(&self, cx: &JobContext) -> Result<Vec<Leftover>>;
 
     /// Removes something of ours. What is not there is removed.

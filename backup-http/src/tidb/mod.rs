@@ -25,7 +25,6 @@ mod dto;
 mod errors;
 mod id;
 mod jobs;
-mod kept;
 mod openapi;
 mod query;
 mod record;

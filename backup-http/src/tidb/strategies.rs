@@ -8,12 +8,13 @@ use backup_core::schedule::{Action, Fire, Fired, Schedule};
 use backup_core::state::Expected;
 use backup_core::{Error, JobId, Result, SetName, async_trait};
 
+use super::Inner;
 use super::errors::{CLUSTER_NOT_FOUND, Failure, MAINTENANCE, STRATEGY_QUERY, STRATEGY_SAVE};
 use super::id::RecordId;
 use super::jobs::Order;
 use super::record::{BackupType, Mode};
 use super::strategy::Strategy;
-use super::{Inner, kept};
+use crate::kept;
 
 /// Under this prefix of the state a strategy lies under its cluster's id.
 const PREFIX: &str = "tidb/strategies/";

@@ -9,9 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use super::Inner;
 use super::id::RecordId;
 use super::record::Status;
-use super::{Inner, kept};
+use crate::kept;
 
 /// Under this prefix of the state a restore lies under its id.
 const PREFIX: &str = "tidb/workflows/";

@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::LOOK;
 use super::backup::{CREATED_LABEL, ID_LABEL, MODE_LABEL, TYPE_LABEL};
 use super::recover::END;
+use crate::kept;
 use crate::tidb::Inner;
 use crate::tidb::id::RecordId;
-use crate::tidb::kept;
 use crate::tidb::record::{BackupType, Mode, Record, Status};
 
 /// Under this prefix of the state a cluster is noted whose records were made of its manifests once.

@@ -8,9 +8,10 @@ use backup_core::{JobContext, Result};
 
 use super::lock::Lock;
 use super::rebuild::REBUILT;
+use crate::kept;
+use crate::tidb::Inner;
 use crate::tidb::record::{Record, Status};
 use crate::tidb::workflow::Workflow;
-use crate::tidb::{Inner, kept};
 
 /// How long the start waits for that; then it goes on beside the work of other clusters.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -12,8 +12,8 @@ use chrono::TimeDelta;
 use futures::{StreamExt, TryStreamExt};
 
 use super::id::RecordId;
-use super::kept;
 use super::record::Record;
+use crate::kept;
 use index::{Index, Row};
 
 /// Under this prefix of the state a record lies under the time at which it was made and its id.

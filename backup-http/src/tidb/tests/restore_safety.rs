@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::restore::workflow_over;
 use super::world::World;
+use crate::kept;
 use crate::tidb::id::RecordId;
-use crate::tidb::kept;
 
 async fn restore(world: &World, into: &str, backup: &str) -> Value {
     world.post("/clusters/restore", json!({"clusterId": into, "backupId": backup})).await.data()

@@ -9,17 +9,17 @@ use serde::de::DeserializeOwned;
 /// Values read at a time.
 const PAGE: usize = 1000;
 
-pub(super) fn encode(value: &impl Serialize) -> Result<Bytes> {
+pub(crate) fn encode(value: &impl Serialize) -> Result<Bytes> {
     let unwritable = |error| Error::new(&codes::INTERNAL, "a value cannot be written down").with_source(error);
     serde_json::to_vec(value).map(Bytes::from).map_err(unwritable)
 }
 
-pub(super) fn decode<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T> {
+pub(crate) fn decode<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T> {
     let unreadable = |error| Error::new(&codes::RECORD_CORRUPT, format!("{key} in the state cannot be read")).with_source(error);
     serde_json::from_slice(value).map_err(unreadable)
 }
 
-pub(super) async fn get<T: DeserializeOwned>(state: &dyn State, key: &str) -> Result<Option<T>> {
+pub(crate) async fn get<T: DeserializeOwned>(state: &dyn State, key: &str) -> Result<Option<T>> {
     match state.get(key).await? {
         Some(entry) => decode(key, &entry.value).map(Some),
         None => Ok(None),
@@ -27,16 +27,16 @@ pub(super) async fn get<T: DeserializeOwned>(state: &dyn State, key: &str) -> Re
 }
 
 /// False when it is otherwise than expected.
-pub(super) async fn set(state: &dyn State, key: &str, expected: Expected, value: &impl Serialize) -> Result<bool> {
+pub(crate) async fn set(state: &dyn State, key: &str, expected: Expected, value: &impl Serialize) -> Result<bool> {
     state.compare_and_set(key, expected, Some(encode(value)?)).await
 }
 
-pub(super) async fn remove(state: &dyn State, key: &str) -> Result<()> {
+pub(crate) async fn remove(state: &dyn State, key: &str) -> Result<()> {
     state.compare_and_set(key, Expected::Any, None).await.map(drop)
 }
 
 /// All values below `prefix` whose keys come after `after`, in the order of keys. One that cannot be read is left alone.
-pub(super) async fn each<T: DeserializeOwned>(
+pub(crate) async fn each<T: DeserializeOwned>(
     state: &dyn State,
     prefix: &str,
     after: Option<&str>,

@@ -1,0 +1,89 @@
+//! Moving all members of an incremental instance backup on.
+
+use std::sync::Arc;
+
+use super::backup::Moving;
+use crate::openstack::errors::Failure;
+use crate::openstack::record::{InstanceBackup, Status, VolumeBackup};
+use crate::openstack::volume_backups::{Work, check_updatable};
+use crate::openstack::{Caller, Inner, Principal};
+
+impl Inner {
+    /// Takes an update on.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: to be called from a task that nobody drops.
+    pub(in crate::openstack) async fn update_instance_backup(
+        self: &Arc<Self>,
+        caller: Arc<Caller>,
+        id: &str,
+    ) -> Result<(), Failure> {
+        let record = self.visible::<InstanceBackup>(&caller, id).await?;
+        check(&record)?;
+        let project = record.project_id.clone();
+        let lock = self.lock_project(&project).await?;
+        let mut members = Vec::new();
+        for member in &record.members {
+            let backup = self.get::<VolumeBackup>(&project, &member.id).await.map_err(|error| Failure::internal(&error))?;
+            let gone = || Failure::conflict(format!("Volume backup {} is not found!", member.id));
+            let backup = backup.ok_or_else(gone)?;
+            check_updatable(&backup)?;
+            members.push(backup);
+        }
+        let (leave, _) = self.claim(&record.id);
+        let owner = self.owner.name().to_owned();
+        let amended = self.amend::<InstanceBackup>(&project, &record.id, |record| {
+            check(record)?;
+            (record.status, record.owner) = (Status::Updating, Some(owner.clone()));
+            Ok(())
+        });
+        let gone = || Failure::not_found(format!("Instance backup {} is not found!", record.id));
+        let record = amended.await?.ok_or_else(gone)?;
+        let by = Principal::Caller(Arc::clone(&caller));
+        let mut moving: Vec<Moving> = Vec::new();
+        for member in &members {
+            match self.claim_for_update(member).await {
+                Ok((leave, cancel)) => {
+                    let work = Work { by: by.clone(), project: project.clone(), id: member.id.clone(), cancel, snapshot: None };
+                    moving.push(Moving { _leave: leave, work });
+                }
+                Err(failure) => {
+                    self.update_not_begun(&record, &moving, &failure).await;
+                    return Err(failure);
+                }
+            }
+        }
+        drop(lock);
+        tracing::info!(backup = record.id, user = caller.user, "an update of an instance backup was taken on");
+        let this = Arc::clone(self);
+        self.spawn(leave, async move { this.run_instance_backup(by, record, moving).await });
+        Ok(())
+    }
+
+    async fn update_not_begun(&self, record: &InstanceBackup, moving: &[Moving], failure: &Failure) {
+        let reason = format!("an update did not begin: {}", failure.message());
+        for member in moving {
+            self.end_failed(&record.project_id, &member.work.id, &reason).await;
+        }
+        self.amend_surely::<InstanceBackup>(&record.project_id, &record.id, |record| {
+            (record.status, record.owner) = (Status::Error, None);
+            record.fail_reason = Some(reason.clone());
+        })
+        .await;
+    }
+}
+
+/// # Errors
+/// 400 for what cannot be updated at all, 409 for what cannot now.
+fn check(record: &InstanceBackup) -> Result<(), Failure> {
+    if record.source_zone.is_some() {
+        return Err(Failure::bad("Can not update copied backup!"));
+    }
+    if !record.incremental {
+        return Err(Failure::bad("Backup is not incremental!"));
+    }
+    match record.status {
+        Status::Active | Status::Error => Ok(()),
+        status => Err(Failure::conflict(format!("Instance backup {} is {}!", record.id, status.as_str()))),
+    }
+}

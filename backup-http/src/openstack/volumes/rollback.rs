@@ -1,0 +1,150 @@
+//! A volume back to one of its snapshots.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use backup_core::state::Expected;
+use backup_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::kept;
+use crate::openstack::errors::{Failure, shown};
+use crate::openstack::locks::{self, Lock};
+use crate::openstack::{Caller, Inner, Leave, Principal, Snapshot, Volume};
+
+/// Under this prefix of the state rollbacks that have not ended lie, under their volume.
+const PREFIX: &str = "openstack/rollbacks/";
+
+/// A rollback that has not ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::openstack) struct Rollback {
+    pub(in crate::openstack) volume_id: String,
+    pub(in crate::openstack) snapshot_id: String,
+    pub(in crate::openstack) project: String,
+    pub(in crate::openstack) owner: String,
+}
+
+/// The end of a rollback, to be waited for.
+pub(in crate::openstack) type Rolled = oneshot::Receiver<Result<()>>;
+
+/// The live work on a volume's rollback.
+pub(in crate::openstack) fn live_id(volume: &str) -> String {
+    format!("rollback/{volume}")
+}
+
+impl Inner {
+    /// Rolls a volume back, and waits for it.
+    ///
+    /// # Errors
+    /// 404, 409; 504 when it takes longer than requests wait: then it goes on, and the volume stays locked.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: to be called from a task that nobody drops.
+    pub(in crate::openstack) async fn rollback_volume(
+        self: &Arc<Self>,
+        caller: Arc<Caller>,
+        id: &str,
+        snapshot: &str,
+    ) -> Result<(), Failure> {
+        let by = Principal::Caller(caller);
+        let volume = self.quiet_volume(&by, id).await?;
+        self.snapshot_of(&by, &volume, snapshot).await?;
+        let lock = self.lock_volume_now(&volume.id).await?;
+        // Looked at again: until now others could work on it.
+        let volume = self.quiet_volume(&by, id).await?;
+        let snapshot = self.snapshot_of(&by, &volume, snapshot).await?;
+        let id = volume.id.clone();
+        let rolled = self.begin_rollback(by, volume, snapshot, lock).await?;
+        self.await_rollback(&format!("volume {id}"), vec![rolled]).await
+    }
+
+    /// # Errors
+    /// 409 while somebody works on the volume.
+    pub(in crate::openstack) async fn lock_volume_now(&self, id: &str) -> Result<Lock, Failure> {
+        let lock = self.locks.try_lock(&locks::volume(id)).await.map_err(|error| Failure::internal(&error))?;
+        lock.ok_or_else(|| Failure::conflict(format!("Volume {} is in use by a backup or a rollback!", shown(id))))
+    }
+
+    /// Begins to roll a volume back that was looked at under its lock.
+    pub(in crate::openstack) async fn begin_rollback(
+        self: &Arc<Self>,
+        by: Principal,
+        volume: Volume,
+        snapshot: Snapshot,
+        lock: Lock,
+    ) -> Result<Rolled, Failure> {
+        let rollback = Rollback {
+            volume_id: volume.id.clone(),
+            snapshot_id: snapshot.id.clone(),
+            project: by.project().to_owned(),
+            owner: self.owner.name().to_owned(),
+        };
+        let (leave, _) = self.claim(&live_id(&volume.id));
+        let key = format!("{PREFIX}{}", volume.id);
+        kept::set(&*self.state, &key, Expected::Any, &rollback).await.map_err(|error| Failure::internal(&error))?;
+        Ok(self.run_rollback(leave, by, volume, snapshot, lock))
+    }
+
+    /// Rolls back in the background. The volume is free before anybody hears of the end.
+    pub(in crate::openstack) fn run_rollback(
+        self: &Arc<Self>,
+        leave: Leave,
+        by: Principal,
+        volume: Volume,
+        snapshot: Snapshot,
+        lock: Lock,
+    ) -> Rolled {
+        let (tell, rolled) = oneshot::channel();
+        let this = Arc::clone(self);
+        self.spawn(leave, async move {
+            tracing::info!(volume = volume.id, snapshot = snapshot.id, "a rollback began");
+            // Not bounded but by the cloud's own limits: half a rollback is no volume.
+            let cx = this.repository.context();
+            let result = this.cloud.rollback(&cx, &by, &volume, &snapshot).await;
+            match &result {
+                Ok(()) => tracing::info!(volume = volume.id, snapshot = snapshot.id, "a rollback is done"),
+                Err(error) => tracing::error!(volume = volume.id, snapshot = snapshot.id, %error, "a rollback failed"),
+            }
+            if let Err(error) = this.forget_rollback(&volume.id).await {
+                tracing::warn!(volume = volume.id, %error, "a rollback that has ended is still noted");
+            }
+            drop(lock);
+            let _ = tell.send(result);
+        });
+        rolled
+    }
+
+    /// Waits for the end of rollbacks, and says how they ended.
+    pub(in crate::openstack) async fn await_rollback(&self, what: &str, rolled: Vec<Rolled>) -> Result<(), Failure> {
+        let all = futures::future::join_all(rolled);
+        let ended = tokio::select! {
+            biased;
+            ended = all => ended,
+            () = self.environment.clock.sleep(self.rollback_timeout) => {
+                return Err(Failure::new(StatusCode::GATEWAY_TIMEOUT, format!("Rollback of {what} is still running!")));
+            }
+        };
+        let lost = || Error::new(&backup_core::error::codes::INTERNAL, "a rollback ended without a result");
+        let failed: Vec<Error> = ended.into_iter().filter_map(|ended| ended.unwrap_or_else(|_| Err(lost())).err()).collect();
+        match failed.as_slice() {
+            [] => Ok(()),
+            [only] => Err(Failure::of_cloud(only)),
+            many => {
+                let texts: Vec<String> = many.iter().map(ToString::to_string).collect();
+                Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, texts.join("; ")))
+            }
+        }
+    }
+
+    pub(in crate::openstack) async fn forget_rollback(&self, volume: &str) -> Result<()> {
+        kept::remove(&*self.state, &format!("{PREFIX}{volume}")).await
+    }
+
+    /// Rollbacks that have not ended.
+    pub(in crate::openstack) async fn rollbacks(&self) -> Result<Vec<Rollback>> {
+        let mut open = Vec::new();
+        kept::each(&*self.state, PREFIX, None, |_, rollback: Rollback| open.push(rollback)).await?;
+        Ok(open)
+    }
+}
