@@ -99,8 +99,7 @@ impl Cloud for RealCloud {
 
     async fn create_snapshot(&self, cx: &JobContext, by: &Principal, order: &SnapshotOrder) -> Result<Snapshot> {
         let mark = Mark::of_job(cx, &self.options.owner, &order.job, convert::role_of(order.role))?;
-        let snapshot =
-            NewSnapshot { volume_id: order.volume_id.clone(), name: order.name.clone(), ..NewSnapshot::default() };
+        let snapshot = NewSnapshot { volume_id: order.volume_id.clone(), name: order.name.clone(), ..NewSnapshot::default() };
         self.cinder(by)?.make_snapshot(cx, &mark, snapshot).await.map(convert::snapshot)
     }
 
