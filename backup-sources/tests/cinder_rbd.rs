@@ -262,7 +262,6 @@ async fn no_program_outlives_its_writer() {
     let Some(ceph) = Ceph::wanted() else { return };
     let size = 64 * MIB;
     let access = ceph.config().open().unwrap();
-    // One image for each: who dies leaves a lock at Ceph, which it takes back after half a minute.
     let image = ceph.image(size);
     let cx = context();
     let mut writer = access.write(&cx, &place(&image.volume, None, size), true).await.unwrap();
@@ -273,6 +272,20 @@ async fn no_program_outlives_its_writer() {
     assert_eq!(running(&image.spec), 0);
     assert!(writer.finish().await.is_err());
 
+    let mut writer = access.write(&context(), &place(&image.volume, None, size), true).await.unwrap();
+    writer.write(0, Bytes::from(noise(4, MIB))).await.unwrap();
+    writer.abort().await;
+    assert_eq!(running(&image.spec), 0);
+    // Neither kept the image's lock.
+    assert_eq!(image.ceph.rbd(&["lock", "ls", "--format", "json", &image.spec]).trim_ascii(), b"[]");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_import_is_an_error_and_a_dropped_one_is_killed() {
+    let Some(ceph) = Ceph::wanted() else { return };
+    let size = 64 * MIB;
+    let access = ceph.config().open().unwrap();
+    // One image for each: who dies leaves a lock at Ceph, which takes it back after half a minute.
     let image = ceph.image(size);
     let mut writer = access.write(&context(), &place(&image.volume, None, size), true).await.unwrap();
     writer.write(0, Bytes::from(noise(2, MIB))).await.unwrap();
@@ -287,11 +300,14 @@ async fn no_program_outlives_its_writer() {
     assert_eq!((error.code().name, error.effect()), ("cinder.program", Effect::Unknown), "{error}");
     assert_eq!(running(&image.spec), 0);
 
-    let image = ceph.image(size);
-    let mut writer = access.write(&context(), &place(&image.volume, None, size), true).await.unwrap();
+    let other = ceph.image(size);
+    let mut writer = access.write(&context(), &place(&other.volume, None, size), true).await.unwrap();
     writer.write(0, Bytes::from(noise(2, MIB))).await.unwrap();
     drop(writer);
-    until("the import is gone", || running(&image.spec) == 0).await;
+    until("the import is gone", || running(&other.spec) == 0).await;
+    for spec in [&image.spec, &other.spec] {
+        ceph.break_lock(spec);
+    }
 }
 
 /// Kills the programs that work on an image.

@@ -25,6 +25,8 @@ pub struct Call {
     pub changes: bool,
     /// Bytes that it sends: the bandwidth limit counts them for every attempt, and the time limit of an attempt grows with them.
     pub bytes: u64,
+    /// What an attempt may take longer than others: the service has much to do before it answers.
+    pub patience: Duration,
     /// The bytes are counted for the bandwidth limit while they are sent, not before.
     pub(crate) streamed: bool,
 }
@@ -32,18 +34,25 @@ pub struct Call {
 impl Call {
     /// A call that changes nothing.
     pub fn reading(operation: &'static str) -> Self {
-        Self { operation, repeat: Repeat::Always, changes: false, bytes: 0, streamed: false }
+        Self { operation, repeat: Repeat::Always, changes: false, bytes: 0, patience: Duration::ZERO, streamed: false }
     }
 
     /// A call that changes something.
     pub fn changing(operation: &'static str, repeat: Repeat) -> Self {
-        Self { operation, repeat, changes: true, bytes: 0, streamed: false }
+        Self { operation, repeat, changes: true, bytes: 0, patience: Duration::ZERO, streamed: false }
     }
 
     /// Sets how many bytes it sends.
     #[must_use]
     pub fn bytes(mut self, bytes: u64) -> Self {
         self.bytes = bytes;
+        self
+    }
+
+    /// Sets how much longer than others an attempt may take.
+    #[must_use]
+    pub fn patience(mut self, more: Duration) -> Self {
+        self.patience = more;
         self
     }
 }

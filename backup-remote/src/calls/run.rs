@@ -90,7 +90,7 @@ impl Calls {
         made.attempts += 1;
         // Made only now: what it computes at once, a signature's time above all, is not to grow old in a queue.
         let attempt = attempt(made.attempts);
-        let limit = self.shared.limits.attempt(call.bytes);
+        let limit = self.shared.limits.attempt(call.bytes).saturating_add(call.patience);
         let limited = async {
             tokio::select! {
                 biased;

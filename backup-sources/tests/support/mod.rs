@@ -8,6 +8,8 @@
     reason = "each test file uses a part"
 )]
 
+#[cfg(feature = "cinder")]
+pub mod cinder;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod memory;

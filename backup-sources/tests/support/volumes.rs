@@ -141,6 +141,14 @@ impl Ceph {
         output.stdout
     }
 
+    /// Takes back the lock of somebody who was killed.
+    pub fn break_lock(&self, spec: &str) {
+        let locks: serde_json::Value = serde_json::from_slice(&self.rbd(&["lock", "ls", "--format", "json", spec])).unwrap();
+        for lock in locks.as_array().unwrap() {
+            self.rbd(&["lock", "rm", spec, lock["id"].as_str().unwrap(), lock["locker"].as_str().unwrap()]);
+        }
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new("rbd");
         command.env_remove("CEPH_ARGS").arg("--conf").arg(&self.conf).stdin(Stdio::null());

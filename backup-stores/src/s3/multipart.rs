@@ -16,6 +16,8 @@ use super::xml::document;
 /// How often an upload is completed anew when the server says inside of a good answer that it failed.
 const COMPLETIONS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
+/// Bytes a second at which the slowest server puts parts together.
+const SLOWEST_JOIN: u64 = 16 << 20;
 
 /// A multipart upload at the server.
 #[derive(Debug, Clone)]
@@ -86,11 +88,12 @@ impl Upload {
         Ok(Part { number, etag: etag.to_owned(), checksum })
     }
 
-    /// Makes the object of these parts, in order (CompleteMultipartUpload).
+    /// Makes the object of these parts, in order, `size` bytes together (CompleteMultipartUpload). There are servers that copy them into one
+    /// file before they answer.
     ///
     /// # Errors
     /// The server may also say in the body of a good answer that it failed.
-    pub(super) async fn complete(&self, cx: &JobContext, parts: &[Part], if_absent: bool) -> Result<()> {
+    pub(super) async fn complete(&self, cx: &JobContext, parts: &[Part], size: u64, if_absent: bool) -> Result<()> {
         let mut list = String::from("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
         for part in parts {
             let (number, sum) = (part.number, part.checksum.to_str().unwrap_or_default());
@@ -108,7 +111,7 @@ impl Upload {
             let mut ask =
                 Ask::new("CompleteMultipartUpload", Method::POST, self.name.as_str()).query("uploadId", self.id.as_str());
             // A checksum header would be taken for the object's own here.
-            ask = ask.plain_body(body.clone());
+            ask = ask.plain_body(body.clone()).patience(Duration::from_secs(size / SLOWEST_JOIN));
             if if_absent {
                 ask = ask.header("if-none-match", HeaderValue::from_static("*"));
             }

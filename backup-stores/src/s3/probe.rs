@@ -113,7 +113,7 @@ async fn multipart(bucket: &Bucket, cx: &JobContext, name: &str) -> Result<bool>
     let sum = checksum(&body);
     let completed = async {
         let part = upload.part(cx, 1, body, sum).await?;
-        refused(upload.complete(cx, &[part], true).await)
+        refused(upload.complete(cx, &[part], 0, true).await)
     };
     match completed.await {
         Ok(false) => Ok(false),

@@ -33,11 +33,17 @@ pub(super) struct Ask {
     query: Vec<(&'static str, String)>,
     headers: HeaderMap,
     body: Vec<Bytes>,
+    patience: Patience,
 }
+
+/// How much longer than others a request may take.
+#[derive(Debug, Clone, Copy, Default)]
+struct Patience(Duration);
 
 impl Ask {
     pub(super) fn new(operation: &'static str, method: Method, name: impl Into<String>) -> Self {
-        Self { operation, method, name: name.into(), query: Vec::new(), headers: HeaderMap::new(), body: Vec::new() }
+        let (query, headers, body) = (Vec::new(), HeaderMap::new(), Vec::new());
+        Self { operation, method, name: name.into(), query, headers, body, patience: Patience::default() }
     }
 
     pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -52,6 +58,12 @@ impl Ask {
 
     pub(super) fn headers(mut self, headers: HeaderMap) -> Self {
         self.headers.extend(headers);
+        self
+    }
+
+    /// Sets how much longer than others it may take.
+    pub(super) fn patience(mut self, more: Duration) -> Self {
+        self.patience = Patience(more);
         self
     }
 
@@ -118,6 +130,7 @@ impl Wire {
         let mut request = Request::new(ask.body);
         *request.method_mut() = ask.method;
         *request.headers_mut() = ask.headers;
+        request.extensions_mut().insert(ask.patience);
         *request.uri_mut() =
             url.parse().map_err(|error| Error::new(&core_codes::INTERNAL, "no URL can be made").with_source(error))?;
         let result = self.fetch(cx, ask.operation, request).await;
@@ -190,12 +203,14 @@ impl Wire {
 
     fn call(&self, operation: &'static str, request: &Request<Vec<Bytes>>) -> Call {
         let bytes = request.body().iter().map(|piece| piece.len() as u64).sum();
+        let Patience(patience) = request.extensions().get().copied().unwrap_or_default();
         match request.method().is_safe() {
             true => Call::reading(operation),
             // Who asks settles what a repetition did.
             false => Call::changing(operation, Repeat::Always),
         }
         .bytes(bytes)
+        .patience(patience)
     }
 
     async fn signed(

@@ -195,7 +195,7 @@ impl S3Writer {
         if self.if_absent && !conditional && bucket.stat_opt(cx, key).await?.is_some() {
             return Err(super::bucket::exists(key));
         }
-        let meta = match upload.complete(cx, &self.sent, conditional).await {
+        let meta = match upload.complete(cx, &self.sent, self.size, conditional).await {
             Ok(()) if self.if_absent && !conditional => read_back(bucket, cx, key, stamp, self.size).await,
             Ok(()) => match bucket.stat(cx, key).await {
                 Ok(seen) => whole(seen.meta, self.size),

@@ -21,6 +21,9 @@ mod postgres;
 mod round_trip;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "s3")]
+#[path = "../../../backup-stores/tests/support/s3s.rs"]
+mod s3s;
 mod scripts;
 mod sizes;
 #[cfg(all(feature = "s3", feature = "swift"))]

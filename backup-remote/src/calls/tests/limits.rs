@@ -136,3 +136,12 @@ fn the_block_of_a_configuration_has_the_documented_keys_and_no_others() {
     assert!(serde_json::from_str::<CallLimits>(r#"{"retries": 4}"#).is_err());
     assert_eq!(Calls::new("s3", read.clone()).limits(), &read);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_keeps_the_service_busy_is_waited_for_longer() {
+    for (patience, limit) in [(0.0, 60.0), (600.0, 660.0)] {
+        let site = Site::new(CallLimits { attempts: 1, ..CallLimits::default() });
+        let error = site.call(&reading().patience(seconds(patience)), &[Out::Hangs]).await.unwrap_err();
+        assert_eq!((error.code().name, site.clock.monotonic()), ("remote.timeout", seconds(limit)));
+    }
+}

@@ -12,14 +12,19 @@
 
 mod base;
 mod buffers;
+mod chain;
 pub mod codes;
+mod decode;
+mod inspect;
 mod json;
 mod metadata;
 mod names;
 mod options;
 mod pack;
 mod parts;
+mod plan;
 mod record;
+mod restore;
 mod shafile;
 #[cfg(test)]
 mod tests;
@@ -27,8 +32,10 @@ mod window;
 mod write;
 mod written;
 
+pub use inspect::inspect;
 pub use options::{Compression, Options};
 pub use record::Record;
+pub use restore::restore;
 use window::Window;
 pub use write::{Content, write};
 pub use written::{NewBackup, Written};
@@ -42,28 +49,4 @@ const VERSION: &str = "1.0.0";
 /// A time as Cinder's files have it: as Python prints one.
 fn time_text(time: chrono::DateTime<chrono::Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S+00:00").to_string()
-}
-
-/// Brings a backup back; not yet.
-///
-/// # Errors
-/// `source.unsupported`.
-pub async fn restore(
-    _cx: &backup_core::JobContext,
-    _reader: &dyn backup_core::BackupReader,
-    _writer: &mut dyn super::access::VolumeWriter,
-    _fresh: bool,
-) -> backup_core::Result<u64> {
-    Err(backup_core::Error::new(&backup_core::error::codes::SOURCE_UNSUPPORTED, "not yet"))
-}
-
-/// Checks a backup; not yet.
-///
-/// # Errors
-/// None.
-pub async fn inspect(
-    _cx: &backup_core::JobContext,
-    _reader: &dyn backup_core::BackupReader,
-) -> backup_core::Result<backup_core::Inspection> {
-    Ok(backup_core::Inspection::default())
 }

@@ -1,5 +1,7 @@
 //! Backups in memory, and a reader of them that shares nothing with the one that is tested.
 
+mod inspect;
+mod restore;
 mod write;
 
 use std::collections::BTreeMap;
