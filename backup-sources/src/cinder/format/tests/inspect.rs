@@ -69,7 +69,7 @@ async fn good_backups_have_no_faults() {
 
 #[tokio::test]
 async fn a_byte_flipped_anywhere_is_found() {
-    let (full, link, _) = pair().await;
+    let (full, link, new) = pair().await;
     for (name, bytes) in &link {
         for at in (0..bytes.len()).step_by(bytes.len() / 40 + 1).chain([bytes.len() - 1]) {
             // What is said of the backup beside its content is not covered by its own digests; the manifest's are.
@@ -82,8 +82,13 @@ async fn a_byte_flipped_anywhere_is_found() {
             if said && spared.iter().any(|key| String::from_utf8_lossy(&text).contains(key)) {
                 continue;
             }
-            let found = faults(&reader(&flipped, Some(&full))).await;
-            assert!(!found.is_empty(), "byte {at} of {name}: {}", String::from_utf8_lossy(&text));
+            let flipped = reader(&flipped, Some(&full));
+            if faults(&flipped).await.is_empty() {
+                // A few bits of a compressed stream mean nothing.
+                let text = String::from_utf8_lossy(&text);
+                assert!(!said, "byte {at} of {name}: {text}");
+                assert!(restored(&flipped, SIZE, true).await.unwrap() == new, "byte {at} of {name}");
+            }
         }
     }
 }
