@@ -2,7 +2,8 @@
 
 use backup_core::cpu::CpuPool;
 use backup_core::{BackupReader, Digest, Error, ErrorKind, Inspection, JobContext, Result};
-use futures::{TryStreamExt, stream};
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
 use md5::{Digest as _, Md5};
 
 use super::Written;
@@ -153,29 +154,24 @@ struct Looking<'a> {
 impl Looking<'_> {
     /// Looks through all objects; false when it gave up.
     async fn objects(&self, steps: &mut Steps, faults: &mut Vec<String>) -> Result<bool> {
-        let objects =
-            stream::try_unfold((steps, self.link.objects().iter()), async |(steps, mut objects)| match objects.next() {
-                Some(object) => {
-                    let right = steps.object(object).await?;
-                    Ok::<_, Error>(Some(((object, right), (steps, objects))))
-                }
-                None => Ok(None),
-            });
-        let looked = objects.map_ok(|(object, right)| async move {
-            match self.object(object, right).await {
-                Ok(()) => Ok(None),
-                Err(error) => as_fault(error).map(Some),
+        let ahead = self.pool.threads().clamp(2, MOST_AHEAD);
+        let (mut objects, mut looking) = (self.link.objects().iter(), FuturesOrdered::new());
+        loop {
+            while looking.len() < ahead
+                && let Some(object) = objects.next()
+            {
+                let right = steps.object(object).await?;
+                looking.push_back(self.object(object, right));
             }
-        });
-        let mut looked = std::pin::pin!(looked.try_buffered(self.pool.threads().clamp(2, MOST_AHEAD)));
-        while let Some(fault) = looked.try_next().await? {
-            faults.extend(fault);
+            let Some(looked) = looking.next().await else { return Ok(true) };
+            if let Err(error) = looked {
+                faults.push(as_fault(error)?);
+            }
             if faults.len() >= FAULTS {
                 faults.push("there is more; no further faults are listed".to_owned());
                 return Ok(false);
             }
         }
-        Ok(true)
     }
 
     async fn object(&self, object: &Object, right: Vec<Digest>) -> Result<()> {

@@ -57,6 +57,9 @@ pub(super) async fn look(cx: &JobContext, image: &ImageFile) -> Result<Chain> {
     loop {
         let opened = image.open(&name, Access::Read).await?;
         let path = opened.path.clone();
+        if files.iter().any(|above| above.path == path) {
+            return Err(bad(&path, "it builds on itself"));
+        }
         files.push(opened);
         let next = match format {
             Format::Raw => None,
