@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -13,13 +14,14 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use backup_core::testkit::test_context;
 use backup_core::{Environment, JobContext, Secret};
+use backup_http::server::{Listen, Server, ServerConfig};
 use backup_remote::http::{Http, HttpOptions};
 use backup_remote::keystone::{Keystone, Validator};
 use backup_remote::{CallLimits, Calls};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::{Mutex as TurnMutex, MutexGuard as Turn};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::openstack::OpenStack;
 
@@ -27,14 +29,14 @@ use crate::openstack::OpenStack;
 static PORT: TurnMutex<()> = TurnMutex::const_new(());
 
 pub struct Nova {
-    servers: Arc<Mutex<BTreeMap<String, Server>>>,
+    servers: Arc<Mutex<BTreeMap<String, Instance>>>,
     actions: Arc<Mutex<Vec<(String, Value, HeaderMap)>>>,
     task: JoinHandle<()>,
     _turn: Turn<'static, ()>,
 }
 
 #[derive(Clone)]
-struct Server {
+struct Instance {
     project: String,
     status: String,
     volumes: Vec<String>,
@@ -42,7 +44,7 @@ struct Server {
 
 #[derive(Clone)]
 struct Site {
-    servers: Arc<Mutex<BTreeMap<String, Server>>>,
+    servers: Arc<Mutex<BTreeMap<String, Instance>>>,
     actions: Arc<Mutex<Vec<(String, Value, HeaderMap)>>>,
     validator: Validator,
     cx: JobContext,
@@ -51,7 +53,8 @@ struct Site {
 impl Nova {
     pub async fn start(stack: &OpenStack) -> Self {
         let turn = PORT.lock().await;
-        let listener = TcpListener::bind(("127.0.0.1", stack.nova_port())).await.unwrap();
+        let listen = Listen::from(format!("127.0.0.1:{}", stack.nova_port()).as_str());
+        let server = Server::bind(ServerConfig::new(listen)).await.unwrap();
         let http = Http::new(Calls::new("test", CallLimits::default()), &HttpOptions::default()).unwrap();
         let keystone = Keystone::new(http, stack.keystone("backup", "service")).unwrap();
         let site = Site {
@@ -65,14 +68,14 @@ impl Nova {
             .route("/v2.1/servers/{id}", get(show))
             .route("/v2.1/servers/{id}/action", post(act))
             .with_state(site);
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let task = tokio::spawn(server.run(router, CancellationToken::new(), Duration::ZERO));
         Self { servers, actions, task, _turn: turn }
     }
 
     /// What this instance is from now on.
     pub fn set(&self, id: &str, project: &str, status: &str, volumes: &[&str]) {
         let volumes = volumes.iter().map(|id| (*id).to_owned()).collect();
-        let server = Server { project: project.to_owned(), status: status.to_owned(), volumes };
+        let server = Instance { project: project.to_owned(), status: status.to_owned(), volumes };
         self.servers.lock().unwrap().insert(id.to_owned(), server);
     }
 
@@ -94,7 +97,7 @@ fn unauthorized() -> Response {
 }
 
 impl Site {
-    async fn server(&self, id: &str, headers: &HeaderMap) -> Result<Server, Response> {
+    async fn server(&self, id: &str, headers: &HeaderMap) -> Result<Instance, Response> {
         let token = headers.get("x-auth-token").and_then(|token| token.to_str().ok()).unwrap_or_default();
         let said = self.validator.validate(&self.cx, &Secret::from(token)).await.unwrap().ok_or_else(unauthorized)?;
         let server = self.servers.lock().unwrap().get(id).cloned();
