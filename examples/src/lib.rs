@@ -12,3 +12,5 @@ pub mod quickstart;
 pub mod server;
 #[cfg(feature = "tidb")]
 pub mod tidb_backup;
+#[cfg(feature = "openstack")]
+pub mod volume_backup;

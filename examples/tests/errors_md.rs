@@ -98,6 +98,27 @@ fn catalogues() -> Vec<Catalogue> {
             about: "What TiDB and BR say, and what lies there after them.",
             codes: backup_sources::br::codes::ALL,
         },
+        #[cfg(feature = "openstack")]
+        Catalogue {
+            title: "Source `cinder`",
+            module: "backup_sources::cinder::codes",
+            about: "What Cinder says of volumes, snapshots and attachments.",
+            codes: backup_sources::cinder::codes::ALL,
+        },
+        #[cfg(feature = "openstack")]
+        Catalogue {
+            title: "Source `cinder`: the bytes of volumes",
+            module: "backup_sources::cinder::access::codes",
+            about: "What the ways to the bytes of volumes come to.",
+            codes: backup_sources::cinder::access::codes::ALL,
+        },
+        #[cfg(feature = "openstack")]
+        Catalogue {
+            title: "Source `cinder`: Cinder's format",
+            module: "backup_sources::cinder::format::codes",
+            about: "What backups in the format of Cinder's own backup service come to.",
+            codes: backup_sources::cinder::format::codes::ALL,
+        },
         Catalogue {
             title: "HTTP",
             module: "backup_http::codes",
@@ -109,6 +130,13 @@ fn catalogues() -> Vec<Catalogue> {
             module: "backup_http::etcd_backup::codes",
             about: "What the file names of this dialect can come to.",
             codes: backup_http::etcd_backup::codes::ALL,
+        },
+        #[cfg(feature = "openstack")]
+        Catalogue {
+            title: "Server `volume-backup`",
+            module: "backup_examples::volume_backup::codes",
+            about: "What Nova and Keystone's limits say.",
+            codes: backup_examples::volume_backup::codes::ALL,
         },
     ]
 }

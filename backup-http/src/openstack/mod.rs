@@ -23,6 +23,8 @@ mod convert;
 mod dress;
 mod dto;
 mod errors;
+mod forward;
+mod gateway;
 mod id;
 mod instances;
 mod list;
@@ -57,6 +59,8 @@ pub use cloud::{
     SnapshotOrder, SourceOrder, Volume, VolumeOrder,
 };
 pub use dress::dress;
+pub use forward::{ForwardOptions, Forwarder};
+pub use gateway::gateway;
 pub use openapi::openapi;
 pub use routes::{not_found, router};
 pub use start::{OpenStackBuilder, SuccessCodes};

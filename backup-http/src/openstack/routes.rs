@@ -80,14 +80,14 @@ pub async fn not_found() -> Response {
     Failure::not_found("Not Found").into_response()
 }
 
-fn wrong_method(allowed: &[Method]) -> Response<Body> {
+pub(super) fn wrong_method(allowed: &[Method]) -> Response<Body> {
     let plain = method_not_allowed(allowed);
     let mut answer = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed").into_response();
     answer.headers_mut().extend(plain.headers().get(ALLOW).map(|value| (ALLOW, value.clone())));
     answer
 }
 
-fn answer(answer: Answer) -> Response {
+pub(super) fn answer(answer: Answer) -> Response {
     answer.unwrap_or_else(IntoResponse::into_response)
 }
 
@@ -107,7 +107,7 @@ fn segment(segment: Segment) -> String {
 }
 
 impl OpenStack {
-    async fn asked(&self, headers: &HeaderMap) -> Result<(Arc<Inner>, Arc<Caller>), Failure> {
+    pub(super) async fn asked(&self, headers: &HeaderMap) -> Result<(Arc<Inner>, Arc<Caller>), Failure> {
         let caller = self.inner.caller(headers).await?;
         Ok((Arc::clone(&self.inner), Arc::new(caller)))
     }
@@ -115,7 +115,7 @@ impl OpenStack {
 
 impl Inner {
     /// Passes a request on that is not ours. `what` is what the original says of it without its gateway.
-    async fn pass_on(&self, caller: &Caller, service: Service, path: &str, request: Request, what: &str) -> Answer {
+    pub(super) async fn pass_on(&self, caller: &Caller, service: Service, path: &str, request: Request, what: &str) -> Answer {
         let Some(forward) = &self.forward else { return Err(Failure::bad(what)) };
         let mut answer = forward.forward(caller, service, path, request).await;
         answer.extensions_mut().insert(Foreign);

@@ -20,6 +20,10 @@ struct Entry {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
     endpoints: Vec<Endpoint>,
 }
 
@@ -55,6 +59,11 @@ impl Catalogue {
     /// `keystone.no_endpoint`, with what there is.
     pub fn first_endpoint(&self, types: &[&str], interface: Interface, region: Option<&str>) -> Result<&str> {
         self.find(types, interface, region, true)
+    }
+
+    /// The id of the service that is *named* so, whatever its type: what unified limits are kept by.
+    pub fn service_id(&self, name: &str) -> Option<&str> {
+        self.services.iter().find(|service| service.name.as_deref() == Some(name))?.id.as_deref()
     }
 
     fn find(&self, types: &[&str], interface: Interface, region: Option<&str>, first_region: bool) -> Result<&str> {

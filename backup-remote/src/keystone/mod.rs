@@ -3,11 +3,14 @@
 mod catalogue;
 pub mod codes;
 mod config;
+mod limits;
 mod login;
 mod service;
 #[cfg(test)]
 mod tests;
 mod token;
+mod validate;
+mod validated;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +25,8 @@ pub use catalogue::Catalogue;
 pub use config::{Interface, KeystoneConfig};
 pub use service::Service;
 pub use token::Token;
+pub use validate::Validator;
+pub use validated::{Named, Validated};
 
 use crate::http::Http;
 
@@ -106,6 +111,11 @@ impl Keystone {
             false => catalogue.endpoint(types, config.interface, region)?,
         };
         Ok(Service::new(self.clone(), http, url.to_owned()))
+    }
+
+    /// The way to Keystone itself, with our token.
+    fn own(&self) -> Service {
+        Service::new(self.clone(), self.shared.http.clone(), self.shared.config.base())
     }
 
     /// The way to a service at `url`, on behalf of the one whose token this is: every request carries it, and our own token as

@@ -135,6 +135,16 @@ impl OpenStack {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
+    /// Ends a token, as the administrator.
+    pub async fn revoke(&self, token: &str) -> Answer {
+        let ours = self.admin.token(&self.cx).await.unwrap();
+        let request = Request::delete(format!("{}/auth/tokens", self.keystone().auth_url));
+        let request = request.header("x-auth-token", ours.header()).header("x-subject-token", token).body(Vec::new()).unwrap();
+        let call = Call::changing("Test", Repeat::Always);
+        let (parts, body) = http().fetch(&self.cx, &call, &request, 1 << 20).await.unwrap().into_parts();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
     /// A request to the member's account; the path is escaped already.
     pub async fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.swift.url()));

@@ -46,19 +46,21 @@ pub fn plan(config: Config) -> Result<Plan> {
         grace: config.shutdown_grace,
         targets: Box::new(|repository| Ok(vec![Target::new(repository, Arc::new(source), request).retention(retention)])),
         dialect: Box::new(|parts| {
-            let dialect = EtcdBackup::new(parts.service, parts.target);
-            let early = dialect.clone();
-            // So that the first list need not wait for it.
-            tokio::spawn(async move { early.take_over().await });
-            let dialect = Dialect {
-                router: etcd_backup::router(dialect),
-                not_found: |id| etcd_backup::not_found(id).boxed(),
-                openapi: etcd_backup::openapi(),
-                request_id: Some(etcd_backup::REQUEST_ID),
-                dress: None,
-                stop: None,
-            };
-            ready(Ok(dialect)).boxed()
+            let dialect = parts.only_target().map(|target| {
+                let dialect = EtcdBackup::new(parts.service, target);
+                let early = dialect.clone();
+                // So that the first list need not wait for it.
+                tokio::spawn(async move { early.take_over().await });
+                Dialect {
+                    router: etcd_backup::router(dialect),
+                    not_found: |id| etcd_backup::not_found(id).boxed(),
+                    openapi: etcd_backup::openapi(),
+                    request_id: Some(etcd_backup::REQUEST_ID),
+                    dress: None,
+                    stop: None,
+                }
+            });
+            ready(dialect).boxed()
         }),
     })
 }

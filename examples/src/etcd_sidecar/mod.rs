@@ -50,15 +50,15 @@ pub fn plan(config: Config) -> Result<Plan> {
         targets: Box::new(move |repository| Ok(vec![etcd_sidecar::target(repository, source, &for_target, max_backups)])),
         schedules: vec![periodic],
         dialect: Box::new(|parts| {
-            let dialect = Dialect {
-                router: etcd_sidecar::router(EtcdSidecar::new(parts.service, parts.target)),
+            let dialect = parts.only_target().map(|target| Dialect {
+                router: etcd_sidecar::router(EtcdSidecar::new(parts.service, target)),
                 not_found: |_| etcd_sidecar::not_found().boxed(),
                 openapi: etcd_sidecar::openapi(),
                 request_id: None,
                 dress: None,
                 stop: None,
-            };
-            ready(Ok(dialect)).boxed()
+            });
+            ready(dialect).boxed()
         }),
     })
 }

@@ -11,7 +11,7 @@ use backup_core::naming::Naming;
 use backup_core::schedule::Schedule;
 use backup_core::service::{BackupService, Limits, Target};
 use backup_core::state::State;
-use backup_core::{Repository, Result};
+use backup_core::{Error, Repository, Result};
 use backup_http::access::RequestId;
 use backup_stores::StoreConfig;
 use futures::future::BoxFuture;
@@ -38,7 +38,7 @@ pub struct Plan {
     pub limits: Limits,
     /// How long running jobs and open requests may go on after the first signal.
     pub grace: Duration,
-    /// What is protected, once the repository is there: one target or more.
+    /// What is protected, once the repository is there; none where requests say what is.
     pub targets: Box<dyn FnOnce(Repository) -> Result<Vec<Target>> + Send>,
     /// What happens by itself.
     pub schedules: Vec<Schedule>,
@@ -51,12 +51,23 @@ pub struct Plan {
 pub struct Parts {
     /// The service.
     pub service: BackupService,
-    /// The first of the targets.
-    pub target: Target,
+    /// The first of the targets, where there is one.
+    pub target: Option<Target>,
     /// Where the backups are.
     pub repository: Repository,
     /// What the service keeps its state in.
     pub state: Arc<dyn State>,
+}
+
+impl Parts {
+    /// The one thing that is protected.
+    ///
+    /// # Errors
+    /// `input.invalid` when there is none.
+    pub fn only_target(&self) -> Result<Target> {
+        let nothing = || Error::new(&backup_core::error::codes::INPUT_INVALID, "there is nothing to back up");
+        self.target.clone().ok_or_else(nothing)
+    }
 }
 
 /// The routes of a dialect.

@@ -90,8 +90,7 @@ impl Running {
             .build();
         let objective = plan.objective;
         let targets: Vec<_> = (plan.targets)(repository.clone())?.into_iter().map(|target| objective.declare(target)).collect();
-        let nothing = || Error::new(&backup_core::error::codes::INPUT_INVALID, "there is nothing to back up");
-        let target = targets.first().cloned().ok_or_else(nothing)?;
+        let target = targets.first().cloned();
         let builder = BackupService::builder(Arc::clone(&state))
             .environment(environment)
             .limits(plan.limits)

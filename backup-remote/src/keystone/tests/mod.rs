@@ -1,3 +1,6 @@
 //! Tests of the client of Keystone.
 
 mod catalogue;
+mod limits;
+mod stand_in;
+mod validate;

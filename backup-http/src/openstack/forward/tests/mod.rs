@@ -1,0 +1,7 @@
+//! Tests of passing requests on.
+
+mod answers;
+mod requests;
+mod site;
+mod times;
+mod tls;

@@ -1,0 +1,17 @@
+//! The program `volume-backup` as it is installed, on the real Keystone, Cinder and Ceph of `tools/openstack.sh up all`, and on a stand-in of Nova.
+#![cfg(all(feature = "openstack", target_os = "linux"))]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod gateway;
+#[path = "../common/http.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
+mod http;
+mod instances;
+mod nova;
+#[path = "../../../backup-sources/tests/support/openstack.rs"]
+mod openstack;
+#[path = "../common/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
+mod process;
+mod server;
+mod volumes;

@@ -1,0 +1,138 @@
+//! A Nova that answers as Nova does to the little that it is asked: no real one can run where the tests run.
+//!
+//! Tokens are asked about at the real Keystone, as Nova's middleware does; a server is seen by its project and by administrators.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use backup_core::testkit::test_context;
+use backup_core::{Environment, JobContext, Secret};
+use backup_http::server::{Listen, Server, ServerConfig};
+use backup_remote::http::{Http, HttpOptions};
+use backup_remote::keystone::{Keystone, Validator};
+use backup_remote::{CallLimits, Calls};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex as TurnMutex, MutexGuard as Turn};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::openstack::OpenStack;
+
+/// There is one port for it in the catalogue.
+static PORT: TurnMutex<()> = TurnMutex::const_new(());
+
+pub struct Nova {
+    servers: Arc<Mutex<BTreeMap<String, Instance>>>,
+    actions: Arc<Mutex<Vec<(String, Value, HeaderMap)>>>,
+    task: JoinHandle<()>,
+    _turn: Turn<'static, ()>,
+}
+
+#[derive(Clone)]
+struct Instance {
+    project: String,
+    status: String,
+    volumes: Vec<String>,
+}
+
+#[derive(Clone)]
+struct Site {
+    servers: Arc<Mutex<BTreeMap<String, Instance>>>,
+    actions: Arc<Mutex<Vec<(String, Value, HeaderMap)>>>,
+    validator: Validator,
+    cx: JobContext,
+}
+
+impl Nova {
+    pub async fn start(stack: &OpenStack) -> Self {
+        let turn = PORT.lock().await;
+        let listen = Listen::from(format!("127.0.0.1:{}", stack.nova_port()).as_str());
+        let server = Server::bind(ServerConfig::new(listen)).await.unwrap();
+        let http = Http::new(Calls::new("test", CallLimits::default()), &HttpOptions::default()).unwrap();
+        let keystone = Keystone::new(http, stack.keystone("backup", "service")).unwrap();
+        let site = Site {
+            servers: Arc::default(),
+            actions: Arc::default(),
+            validator: Validator::new(keystone),
+            cx: test_context(&Environment::default()),
+        };
+        let (servers, actions) = (Arc::clone(&site.servers), Arc::clone(&site.actions));
+        let router = Router::new()
+            .route("/v2.1/servers/{id}", get(show))
+            .route("/v2.1/servers/{id}/action", post(act))
+            .with_state(site);
+        let task = tokio::spawn(server.run(router, CancellationToken::new(), Duration::ZERO));
+        Self { servers, actions, task, _turn: turn }
+    }
+
+    /// What this instance is from now on.
+    pub fn set(&self, id: &str, project: &str, status: &str, volumes: &[&str]) {
+        let volumes = volumes.iter().map(|id| (*id).to_owned()).collect();
+        let server = Instance { project: project.to_owned(), status: status.to_owned(), volumes };
+        self.servers.lock().unwrap().insert(id.to_owned(), server);
+    }
+
+    /// The actions that were asked for.
+    pub fn actions(&self) -> Vec<(String, Value, HeaderMap)> {
+        self.actions.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Nova {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn unauthorized() -> Response {
+    let body = json!({ "error": { "code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication." } });
+    (StatusCode::UNAUTHORIZED, Json(body)).into_response()
+}
+
+impl Site {
+    async fn server(&self, id: &str, headers: &HeaderMap) -> Result<Instance, Response> {
+        let token = headers.get("x-auth-token").and_then(|token| token.to_str().ok()).unwrap_or_default();
+        let said = self.validator.validate(&self.cx, &Secret::from(token)).await.unwrap().ok_or_else(unauthorized)?;
+        let server = self.servers.lock().unwrap().get(id).cloned();
+        let seen = server.filter(|server| {
+            said.has_role("admin") || said.project.as_ref().is_some_and(|project| project.id == server.project)
+        });
+        seen.ok_or_else(|| {
+            let text = format!("Instance {id} could not be found.");
+            (StatusCode::NOT_FOUND, Json(json!({ "itemNotFound": { "code": 404, "message": text } }))).into_response()
+        })
+    }
+}
+
+async fn show(State(site): State<Site>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let server = match site.server(&id, &headers).await {
+        Ok(server) => server,
+        Err(answer) => return answer,
+    };
+    let volumes: Vec<Value> =
+        server.volumes.iter().map(|id| json!({ "id": id, "delete_on_termination": false })).collect();
+    Json(json!({ "server": {
+        "id": id,
+        "name": "of a test",
+        "status": server.status,
+        "tenant_id": server.project,
+        "OS-EXT-STS:vm_state": "stopped",
+        "os-extended-volumes:volumes_attached": volumes,
+    } }))
+    .into_response()
+}
+
+async fn act(State(site): State<Site>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(answer) = site.server(&id, &headers).await {
+        return answer;
+    }
+    site.actions.lock().unwrap().push((id, serde_json::from_slice(&body).unwrap(), headers));
+    (StatusCode::ACCEPTED, [("x-compute-request-id", "req-of-a-test")]).into_response()
+}
