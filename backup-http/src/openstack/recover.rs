@@ -15,9 +15,10 @@ use super::volume_backups::Removed;
 use super::volumes::{Restore, Rollback, live_id};
 use super::{Inner, Leftover, Principal, Role, locks, why};
 
-/// The pause between two looks, and after one that failed.
+/// The pause between two looks, and after one that found what has to wait; that one doubles up to the longest.
 const OFTEN: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// Of so many pauses one look asks the cloud for leftovers without a reason.
 const SWEEP_EACH: u32 = 10;
@@ -51,7 +52,7 @@ impl Inner {
         tokio::spawn(async move {
             let mut looks = 0_u32;
             // Something may be left of the process before.
-            let mut wanted = true;
+            let (mut wanted, mut again) = (true, AGAIN);
             loop {
                 let Some(inner) = this.upgrade() else { return };
                 let done = inner.put_in_order(wanted || looks.is_multiple_of(SWEEP_EACH)).await;
@@ -60,11 +61,13 @@ impl Inner {
                 }
                 looks = looks.wrapping_add(1);
                 let orderly = matches!(done, Ok(true));
+                let pause = if orderly { OFTEN } else { again };
+                again = if orderly { AGAIN } else { (again * 2).min(LONGEST) };
                 tokio::select! {
                     biased;
                     () = stopping.cancelled() => return,
                     () = inner.disorder.notified(), if orderly => wanted = true,
-                    () = clock.sleep(if orderly { OFTEN } else { AGAIN }) => wanted = !orderly,
+                    () = clock.sleep(pause) => wanted = !orderly,
                 }
             }
         });

@@ -147,7 +147,7 @@ fn is_rollback(body: &Value) -> bool {
 }
 
 fn is_restore(body: &Value) -> bool {
-    body.get("volume").is_some_and(|volume| volume.get("backup_id").is_some())
+    body.get("volume").and_then(|volume| volume.get("backup_id")).is_some_and(|backup| !backup.is_null())
 }
 
 /// The snapshot that a rollback names.

@@ -1,1 +1,15 @@
+//! The dialect over a cloud that the test plays, with a real engine below.
 
+mod backups;
+mod cloud;
+mod crash;
+mod forward;
+mod incremental;
+mod instances;
+mod listing;
+mod openapi;
+mod quotas;
+mod refusals;
+mod restore;
+mod rollback;
+mod world;

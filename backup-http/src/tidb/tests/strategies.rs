@@ -6,6 +6,7 @@ use backup_core::state::{Expected, State};
 use serde_json::{Value, json};
 
 use super::world::World;
+use crate::kept;
 
 const EVERY_DAY: &str = "Sunday,Monday,Tuesday,Wednesday,Thursday,Friday,Saturday";
 
@@ -194,7 +195,7 @@ async fn a_strategy_that_cannot_be_used_does_not_stop_the_others() {
     let first = world("2026-11-20T06:50:00Z", "UTC").await;
     set(&first, "c2", "Friday", "7-9").await;
     let bad = json!({"date": "Friday", "start": 9, "end": 7});
-    crate::tidb::kept::set(&first.state, "tidb/strategies/c1", Expected::Any, &bad).await.unwrap();
+    kept::set(&first.state, "tidb/strategies/c1", Expected::Any, &bad).await.unwrap();
     let next = first.restart().await;
     next.release(1000);
     next.pass_until("2026-11-20T10:00:00Z").await;
