@@ -121,6 +121,18 @@ async fn a_volume_that_a_guest_made_look_like_qcow2_is_read_as_the_bytes_it_is()
 }
 
 #[tokio::test]
+async fn an_overlay_that_cinder_calls_raw_is_not_taken_for_the_volume() {
+    if !qemu_wanted() {
+        return;
+    }
+    let share = Share::new();
+    qemu(&share, "truncate -s 16M volume-v && qemu-img create -q -f qcow2 -b volume-v -F raw volume-v.snapshot");
+    let (code, text) = share.refused(&at("volume-v.snapshot", "raw")).await;
+    assert_eq!(code, "cinder.unreadable", "{text}");
+    assert!(text.contains("is a qcow2"), "{text}");
+}
+
+#[tokio::test]
 async fn a_qcow2_is_read_with_all_it_builds_on() {
     if !qemu_wanted() {
         return;

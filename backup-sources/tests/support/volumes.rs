@@ -87,13 +87,12 @@ pub async fn drain(mut extents: Extents) -> Result<()> {
 
 /// Ends, if all is well.
 pub async fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..3000 {
-        if condition() {
-            return;
-        }
+    let mut tries = 0;
+    while !condition() {
+        tries += 1;
+        assert!(tries < 3000, "it did not come about: {what}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    panic!("it did not come about: {what}");
 }
 
 /// Processes that run with this in their arguments.
@@ -208,8 +207,15 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        for words in [["snap", "purge", "--no-progress"].as_slice(), &["rm", "--no-progress"]] {
-            let _ = self.ceph.command().args(words).arg(&self.spec).stderr(Stdio::null()).status();
+        let run = |words: &[&str]| self.ceph.command().args(words).arg(&self.spec).stderr(Stdio::null()).status();
+        let _ = run(&["snap", "purge", "--no-progress"]);
+        // Of who was killed, Ceph believes for half a minute that it is there, and removes nothing.
+        for _ in 0..60 {
+            if run(&["rm", "--no-progress"]).is_ok_and(|status| status.success()) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_secs(1));
         }
+        println!("{} was not removed", self.spec);
     }
 }

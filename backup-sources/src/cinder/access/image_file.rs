@@ -1,5 +1,6 @@
 //! A volume in a file or on a device, in the format that Cinder says.
 
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use backup_core::{Error, JobContext, Result};
@@ -36,14 +37,22 @@ pub(super) async fn read(cx: &JobContext, image: ImageFile, place: &Place) -> Re
         Format::Qcow2 => qcow2::read(cx, image, place).await,
         Format::Raw => {
             let opened = image.open(&image.name, Access::Read).await?;
-            read_raw(cx, opened, place)
+            let what = opened.path.display().to_string();
+            size::check_readable(&what, opened.size, place.size)?;
+            let looked = opened.clone();
+            if opened.size != place.size && blocking(move || Ok(is_qcow2(&looked))).await? {
+                return Err(Error::new(&codes::UNREADABLE, format!("{what} is said to be raw, but is a qcow2")));
+            }
+            Ok(file::read::raw(cx, opened))
         }
     }
 }
 
-pub(super) fn read_raw(cx: &JobContext, opened: Opened, place: &Place) -> Result<Extents> {
-    size::check_readable(&opened.path.display().to_string(), opened.size, place.size)?;
-    Ok(file::read::raw(cx, opened))
+/// Whether a file that is not as large as its volume is a qcow2, whatever Cinder says: asked a second time for an attachment, it calls the
+/// overlay of a snapshot raw. The head of a file as large as the volume is the guest's, and may be what it likes.
+fn is_qcow2(opened: &Opened) -> bool {
+    let mut head = [0; 4];
+    !opened.device && opened.file.read_exact_at(&mut head, 0).is_ok() && &head == b"QFI\xfb"
 }
 
 pub(super) async fn write(cx: &JobContext, image: ImageFile, place: &Place, fresh: bool) -> Result<Box<dyn VolumeWriter>> {
@@ -55,10 +64,6 @@ pub(super) async fn write(cx: &JobContext, image: ImageFile, place: &Place, fres
         ));
     }
     let opened = image.open(&image.name, Access::Write).await?;
-    write_raw(cx, opened, place, fresh)
-}
-
-pub(super) fn write_raw(cx: &JobContext, opened: Opened, place: &Place, fresh: bool) -> Result<Box<dyn VolumeWriter>> {
     size::check_writable(&opened.path.display().to_string(), opened.size, place.size)?;
     Ok(Box::new(FileWriter::new(cx, opened, place.size, fresh)))
 }

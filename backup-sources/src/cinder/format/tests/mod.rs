@@ -1,6 +1,7 @@
 //! Backups in memory, and a reader of them that shares nothing with the one that is tested.
 
 mod inspect;
+mod record;
 mod restore;
 mod write;
 

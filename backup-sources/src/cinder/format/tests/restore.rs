@@ -95,7 +95,7 @@ async fn round_trip(size: usize, object: u64, compression: Compression, links: &
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
     fn chains_come_back_byte_for_byte(
         size in 1usize..30 * B,
