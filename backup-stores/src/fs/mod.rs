@@ -145,7 +145,8 @@ impl Store for FsStore {
 
     fn native_place(&self, prefix: &KeyPrefix) -> Option<NativePlace> {
         let path = self.tree.path.join(prefix.as_str().trim_end_matches('/'));
-        Some(NativePlace::new("file", path.to_str()?, ""))
+        // Joined to nothing, a path ends in a slash.
+        Some(NativePlace::new("file", path.to_str()?.trim_end_matches('/'), ""))
     }
 
     /// `file://` and the absolute path, not escaped; `None` when the root's path is no UTF-8.
