@@ -152,7 +152,13 @@ async fn an_incremental_backup_moves_on_and_keeps_one_base_at_cinder_and_comes_b
     server.stop();
     stack.as_admin().await.call(Method::DELETE, &format!("/attachments/{attachment}"), None).await;
     let backup = stack.witness("backup", "service").await;
-    backup.call(Method::POST, &format!("/volumes/{volume}/action"), Some(json!({ "os-reset_status": { "status": "available", "attach_status": "detached" } }))).await;
+    backup
+        .call(
+            Method::POST,
+            &format!("/volumes/{volume}/action"),
+            Some(json!({ "os-reset_status": { "status": "available", "attach_status": "detached" } })),
+        )
+        .await;
     witness.call(Method::DELETE, &format!("/volumes/{volume}"), None).await;
 }
 
@@ -200,7 +206,13 @@ async fn a_volume_goes_back_to_any_of_its_snapshots_while_its_instance_is_off() 
     server.stop();
     stack.as_admin().await.call(Method::DELETE, &format!("/attachments/{attachment}"), None).await;
     let backup = stack.witness("backup", "service").await;
-    backup.call(Method::POST, &format!("/volumes/{volume}/action"), Some(json!({ "os-reset_status": { "status": "available", "attach_status": "detached" } }))).await;
+    backup
+        .call(
+            Method::POST,
+            &format!("/volumes/{volume}/action"),
+            Some(json!({ "os-reset_status": { "status": "available", "attach_status": "detached" } })),
+        )
+        .await;
     for volume in [volume, another] {
         witness.call(Method::DELETE, &format!("/volumes/{volume}?cascade=true"), None).await;
     }
