@@ -108,6 +108,7 @@ async fn retention_keeps_the_newest_whole_full_ones_of_a_plan_and_volume() {
     let failed = world.begin(&volume, plan.clone()).await;
     assert_eq!(world.over(&failed).await["status"], "error");
     world.hand.fails.store(false, std::sync::atomic::Ordering::SeqCst);
+    world.clock.advance(std::time::Duration::from_secs(1));
     assert_eq!(world.backup(&first).await["status"], "active");
     let third = world.backed_up(&volume, plan).await;
     world.gone(&format!("/volume/backup/{first}")).await;
