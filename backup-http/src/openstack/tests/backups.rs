@@ -6,9 +6,11 @@ use super::world::{ADMIN, DEMO, OTHER, World};
 async fn a_backup_has_the_fields_of_the_original_and_its_point_is_in_the_repository() {
     let world = World::new().await;
     let volume = world.hand.volume("demo", "data", "hello");
+    world.close_gate();
     let id = world.begin(&volume, json!({"plan_id": "p", "retention": 3, "property": "x", "unknown": 1})).await;
     let building = world.backup(&id).await;
     assert_eq!((building["size"].clone(), building["status"].clone()), (Value::Null, json!("building")));
+    world.open_gate();
     let mut backup = world.over(&id).await;
     let fields = backup.as_object_mut().unwrap();
     assert_eq!(fields.remove("links"), Some(json!(1)));
