@@ -82,7 +82,7 @@ impl Server {
 pub struct User {
     pub token: String,
     pub project: String,
-    port: u16,
+    pub port: u16,
 }
 
 impl User {
