@@ -10,6 +10,7 @@
 #   tools/openstack.sh down               end everything and remove the state; the logs stay
 #
 #   OS_SLO_SEGMENTS=1000                  how many segments Swift takes in one manifest (its own default)
+#   OS_TOKEN_SECONDS=3600                 how long tokens live that Keystone gives from its (re)start on
 #
 # `env` in the base says where everything is and who may use it, one NAME=value a line: tests read it.
 set -euo pipefail
@@ -75,7 +76,7 @@ launch() {
     case $1 in
     memcached) start memcached memcached -l "$host" -p "$port_memcached" -u "$user" -m 64 ;;
     # Closes every connection and says so: it would close idle ones without a word, which a client takes for a broken answer.
-    keystone) start keystone uwsgi_python3 --http-socket "$host:$port_keystone" --wsgi-file /usr/bin/keystone-wsgi-public \
+    keystone) start keystone env OS_TOKEN__EXPIRATION="${OS_TOKEN_SECONDS:-3600}" uwsgi_python3 --http-socket "$host:$port_keystone" --wsgi-file /usr/bin/keystone-wsgi-public \
         --processes 1 --threads 1 --listen 100 --master --die-on-term --enable-threads --lazy-apps --buffer-size 65535 --need-app \
         --socket-timeout 120 --disable-logging --add-header "Connection: close" ;;
     swift-*) start "$1" "$1-server" "$base/swift/${1#swift-}.conf" ;;
@@ -165,8 +166,9 @@ up_more() {
         down_more
         configure_ceph
         configure_cinder
+    elif [ ${#backends[@]} -gt 1 ]; then
+        mount_shares || die "a bind mount is refused"
     fi
-    mount_shares
     {
         launch epmd
         launch rabbitmq

@@ -13,7 +13,6 @@ connection = sqlite:///$base/keystone/keystone.db
 sqlite_synchronous = false
 [token]
 provider = fernet
-expiration = 3600
 [fernet_tokens]
 key_repository = $base/keystone/fernet
 [fernet_receipts]
