@@ -21,7 +21,7 @@ if [ -z "${ETCD:-}" ]; then
 fi
 
 tools/fetch-s3s.sh
-tools/openstack.sh up
+tools/openstack.sh up all
 trap 'tools/openstack.sh down' EXIT
 
 cargo build --release --locked --quiet -p backup-benches -p backup-examples

@@ -1,6 +1,7 @@
 //! Runs our side and the peer in turns and prints a table of figures.
 
 mod agent;
+mod cinder;
 mod data;
 mod etcd;
 mod http;
@@ -22,12 +23,12 @@ type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
 usage: compare [--mib N] [--rounds N] [CASE…]
-cases: etcd-raw etcd-tar gzip gzip-json gzip-tar verify memory manifests http-requests http-download http-memory s3 nfs swift agent; all when none is named
+cases: etcd-raw etcd-tar gzip gzip-json gzip-tar verify memory manifests http-requests http-download http-memory s3 nfs swift agent cinder; all when none is named
   --mib N     size of the data, 1024 by default
   --rounds N  how often each side runs, 3 by default
 environment: ETCD, ETCDCTL (programs; PATH by default), BENCH_DIR (default target/bench-data; kept between runs)";
 
-const CASES: [&str; 15] = [
+const CASES: [&str; 16] = [
     "etcd-raw",
     "etcd-tar",
     "gzip",
@@ -43,6 +44,7 @@ const CASES: [&str; 15] = [
     "nfs",
     "swift",
     "agent",
+    "cinder",
 ];
 
 /// What all cases share.
@@ -83,6 +85,7 @@ pub async fn main() -> Outcome {
             "nfs" => stores::nfs(&settings)?,
             "swift" => stores::swift(&settings)?,
             "agent" => agent::upload(&settings)?,
+            "cinder" => cinder::cinder(&settings)?,
             _ => memory::manifests(&settings)?,
         }
     }

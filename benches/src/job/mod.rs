@@ -4,6 +4,7 @@ mod catalogue;
 mod counting;
 mod file;
 mod served;
+mod volume;
 
 use std::io::Write;
 use std::path::Path;
@@ -30,6 +31,7 @@ const USAGE: &str = "\
 ROOT is a directory, or the URL of a store.
 job backup-etcd ROOT none|gzip|zstd raw|tar ENDPOINT
 job backup-file ROOT none|gzip|zstd FILE
+job backup-volume ROOT CEPH.CONF POOL VOLUME
 job backup-command ROOT none|gzip|zstd PROGRAM [ARGUMENT…]
 job restore-file ROOT FILE
 job verify ROOT
@@ -51,6 +53,7 @@ pub async fn run(arguments: &[String]) -> Result<Value> {
             backup(root, compression, &EtcdSource::new(config)?).await
         }
         ["backup-file", root, compression, file] => backup(root, compression, &FileSource::new(file)).await,
+        ["backup-volume", root, conf, pool, id] => backup(root, "none", &volume::source(conf, pool, id)?).await,
         ["backup-command", root, compression, command @ ..] => {
             let source = ScriptSource::new(ScriptConfig::new(command.iter().copied()))?;
             backup(root, compression, &source).await
