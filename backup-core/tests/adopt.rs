@@ -47,6 +47,7 @@ impl Naming for Dumps {
             order: None,
             revision: Some(Revision::exact(number.parse().ok()?)),
             version: None,
+            group: None,
         })
     }
 }

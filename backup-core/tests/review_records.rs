@@ -256,6 +256,7 @@ impl Naming for Dumps {
             order: None,
             revision: None,
             version: None,
+            group: None,
         })
     }
 }

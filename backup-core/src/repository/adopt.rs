@@ -1,151 +1,263 @@
-//! Files that another program left: listed beside the published backups until a verify gives them a manifest.
+//! Giving files of another program a manifest: what a verify and the first reading do.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
 
+use super::adoptable::Found;
 use super::info::{BackupInfo, State};
 use super::publish::publish;
-use super::taken::read_all;
-use super::{Repository, artifacts, blocks, decode, external};
+use super::{Repository, blocks, decode, external, inventory};
 use crate::context::JobContext;
 use crate::digest::Digest;
-use crate::error::{Error, ErrorKind, Result, codes};
+use crate::error::{Error, ErrorKind, Result, ResultExt, codes};
 use crate::event::Event;
 use crate::key::ObjectKey;
-use crate::layout::{self, Place, RESERVED};
-use crate::manifest::{Artifact, Compression, Manifest, SourceInfo, Stored};
+use crate::layout;
+use crate::manifest::{Artifact, Compression, MAX_INLINE_ARTIFACTS, Manifest, SourceInfo, Stored};
 use crate::name::{BackupId, SetName};
-use crate::naming::{Adoptable, own_prefix};
-use crate::record::{Intent, Tombstone};
-use crate::revision::{Certainty, Revision};
-use crate::store::{ListOptions, ObjectMeta, StoreExt};
+use crate::naming::{Adoptable, Description, own_prefix};
+use crate::store::{ObjectMeta, StoreExt};
 
-/// An adoptable file with its listing.
-pub(crate) struct Found {
-    pub(crate) object: ObjectMeta,
-    pub(crate) file: Adoptable,
+/// Files of one backup read at a time.
+const READS: usize = 4;
+
+/// An adopted backup.
+pub(crate) struct Adopted {
+    pub(crate) manifest: Manifest,
+    /// Its artifacts, where the store could not keep what was found out.
+    pub(crate) unkept: Option<Vec<Artifact>>,
 }
 
-/// The id of an adopted file, the same at each listing: its time, its place within that, and a hash of its key.
-fn adopted_id(Found { object, file }: &Found) -> BackupId {
-    let [a, b, c, d, ..] = *Digest::of(object.key.as_str().as_bytes()).as_bytes();
-    let hash = u32::from_be_bytes([a, b, c, d]);
-    let tail = file.order.map_or(hash, |order| order << 12 | hash & 0xfff);
-    BackupId::from_parts(file.created_at, tail)
-}
-
-/// What the file claims, as a lower bound at best.
-pub(crate) fn claimed_revision(file: &Adoptable) -> Option<Revision> {
-    file.revision.clone().map(|revision| Revision { certainty: Certainty::AtLeast, ..revision })
+/// A backup without a manifest whose head was read.
+struct Link {
+    found: Found,
+    head: Stored,
+    description: Description,
+    parents: Vec<BackupId>,
+    warnings: Vec<String>,
 }
 
 impl Repository {
-    /// The adoptable files of a set that no record names, as list entries, besides the `published` ones.
-    pub(crate) async fn adoptable(
-        &self,
-        cx: &JobContext,
-        set: &SetName,
-        published: &[Arc<BackupInfo>],
-    ) -> Result<Vec<Arc<BackupInfo>>> {
-        let found = self.find_adoptable(cx, set, published).await?;
-        Ok(found
-            .into_iter()
-            .map(|found| {
-                let id = adopted_id(&found);
-                let Found { object, file } = found;
-                Arc::new(BackupInfo {
-                    revision: claimed_revision(&file),
-                    version: file.version,
-                    stored_size: object.size,
-                    artifacts: 1,
-                    first_key: Some(object.key),
-                    ..BackupInfo::bare(set, &id, file.created_at, State::Adopted)
-                })
-            })
-            .collect())
-    }
-
-    /// The file behind the id of an adopted entry.
-    pub(crate) async fn find_adopted(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Found> {
-        let published = self.cached(set);
-        let found = self.find_adoptable(cx, set, &published).await?;
-        let wanted = |found: &Found| adopted_id(found) == *id;
-        let missing = || Error::new(&codes::BACKUP_NOT_FOUND, format!("there is no adoptable file {id} in {set}"));
-        found.into_iter().find(wanted).ok_or_else(missing)
-    }
-
-    /// Gives the file behind an adopted entry a manifest: reads it once, and publishes its digests under the entry's id.
-    /// The file itself is left as it is.
+    /// As [`Repository::list`], and what those backups of another program need that have no manifest yet: their heads are
+    /// read for it, once by this process.
     ///
     /// # Errors
-    /// `backup.not_found`; those of the store.
-    pub(crate) async fn adopt(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Manifest> {
-        let Found { object, file } = self.find_adopted(cx, set, id).await?;
-        let stored = external::digest(self, cx, &object.key).await?;
-        if stored.size != object.size {
-            return Err(Error::new(&codes::STORE_BUSY, format!("{} changed while it was read", object.key)));
+    /// Those of the store.
+    pub async fn list_with_parents(&self, cx: &JobContext, set: &SetName) -> Result<Vec<Arc<BackupInfo>>> {
+        let mut infos = self.list(cx, set).await?;
+        let by_group: HashMap<String, BackupId> =
+            infos.iter().filter_map(|info| Some((info.group.clone()?, info.id.clone()))).collect();
+        for info in &mut infos {
+            let (State::Adopted, Some(key)) = (&info.state, &info.first_key) else { continue };
+            let known = self.catalogue().described(key);
+            let description = match known {
+                Some(description) => description,
+                None => match self.described_head(cx, set, key).await {
+                    Ok(described) => described.map(|(_, description)| description).unwrap_or_default(),
+                    // It went away, or is none: there is no telling what it needs.
+                    Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => Description::default(),
+                    Err(error) => return Err(error),
+                },
+            };
+            let parents = description.parent.iter().filter_map(|parent| by_group.get(parent).cloned()).collect();
+            *info = Arc::new(BackupInfo { parents, identity: description.identity, ..(**info).clone() });
         }
-        let (size, sha256) = self.plaintext(cx, &object.key, &file, &stored).await?;
-        let artifact =
-            Artifact { name: file.artifact.clone(), key: object.key, compression: file.compression, size, sha256, stored };
-        let manifest = Manifest {
+        Ok(infos)
+    }
+
+    /// What the head of an adopted entry says; `None` for an entry of another kind, and where the naming reads none.
+    ///
+    /// # Errors
+    /// `artifact.corrupt`; those of the store.
+    pub async fn description(&self, cx: &JobContext, info: &BackupInfo) -> Result<Option<Description>> {
+        let (State::Adopted, Some(key)) = (&info.state, &info.first_key) else { return Ok(None) };
+        Ok(self.described_head(cx, &info.set, key).await?.map(|(_, description)| description))
+    }
+
+    /// Gives the files behind an adopted entry a manifest: reads them once, and publishes their digests under the entry's id.
+    /// The files themselves are left as they are. The backups that it needs come first.
+    ///
+    /// # Errors
+    /// `backup.not_found`; `artifact.corrupt`, `artifact.missing` for a group that is not what its head says; those of the store.
+    pub(crate) async fn adopt(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Adopted> {
+        let (found, others) = self.find_adopted(cx, set, id).await?;
+        let mut chain = self.chain(cx, set, found, others).await?;
+        while let Some(link) = chain.pop() {
+            if chain.is_empty() {
+                return self.adopt_one(cx, set, link).await;
+            }
+            // Where nothing can be kept they would be read for nothing.
+            if !self.catalogue().keeps_nothing() {
+                let id = link.found.id();
+                self.adopt_one(cx, set, link).await.context(|| format!("adopting {id}, which another backup needs"))?;
+            }
+        }
+        Err(Error::new(&codes::INTERNAL, "a chain without a backup"))
+    }
+
+    /// The backup, behind it those that it needs and that have no manifest either.
+    async fn chain(&self, cx: &JobContext, set: &SetName, found: Found, others: Vec<Found>) -> Result<Vec<Link>> {
+        let mut others: HashMap<String, Found> =
+            others.into_iter().filter_map(|found| Some((found.group()?.to_owned(), found))).collect();
+        let mut chain: Vec<Link> = Vec::new();
+        let mut next = Some(found);
+        while let Some(found) = next.take() {
+            let (head, description) = self.read_head(cx, set, &found.object.key).await?;
+            if head.size != found.object.size {
+                return Err(changed(&found.object.key));
+            }
+            let mut link = Link { found, head, description, parents: Vec::new(), warnings: Vec::new() };
+            if let Some(parent) = link.description.parent.clone() {
+                if let Some(published) = self.published_group(cx, set, &parent).await? {
+                    link.parents.push(published);
+                } else if let Some(found) = others.remove(&parent) {
+                    link.parents.push(found.id());
+                    next = Some(found);
+                } else if chain.iter().any(|link| link.found.group() == Some(&parent)) || link.found.group() == Some(&parent) {
+                    let what = format!("{} needs `{parent}`, which needs it", link.found.object.key);
+                    return Err(Error::new(&codes::ARTIFACT_CORRUPT, what));
+                } else {
+                    link.warnings.push(format!(
+                        "it needs the backup `{parent}`, which is not in {set}: it cannot be restored without that"
+                    ));
+                }
+            }
+            chain.push(link);
+        }
+        Ok(chain)
+    }
+
+    /// The published backup that is a group to others.
+    async fn published_group(&self, cx: &JobContext, set: &SetName, group: &str) -> Result<Option<BackupId>> {
+        self.refresh(cx, set).await?;
+        let of_group = |info: &Arc<BackupInfo>| info.state.is_published() && info.group.as_deref() == Some(group);
+        Ok(self.cached(set).into_iter().rev().find(of_group).map(|info| info.id.clone()))
+    }
+
+    /// The digests of a head, or of a file that is a backup of its own, and what it says.
+    async fn read_head(&self, cx: &JobContext, set: &SetName, key: &ObjectKey) -> Result<(Stored, Description)> {
+        match self.described_head(cx, set, key).await? {
+            Some(described) => Ok(described),
+            None => Ok((external::digest(self, cx, key).await?, Description::default())),
+        }
+    }
+
+    /// Reads a head that says something beyond its name.
+    async fn described_head(&self, cx: &JobContext, set: &SetName, key: &ObjectKey) -> Result<Option<(Stored, Description)>> {
+        let Some(mut describe) = self.naming().describe(set, key) else { return Ok(None) };
+        let stored = external::digest_of(self, cx, key, |bytes| describe.feed(bytes)).await;
+        let description = |stored| Ok((stored, describe.end()?));
+        let (stored, description) = stored.and_then(description).context(|| format!("reading {key}"))?;
+        self.catalogue().remember_head(key, &description);
+        Ok(Some((stored, description)))
+    }
+
+    async fn adopt_one(&self, cx: &JobContext, set: &SetName, link: Link) -> Result<Adopted> {
+        let Link { found, head, description, parents, warnings } = link;
+        let id = found.id();
+        let mut artifacts = vec![self.artifact(cx, &found.object, &found.file, head).await?];
+        if let Some(group) = found.group() {
+            artifacts.extend(self.rest_of_group(cx, set, group, &found.object.key).await?);
+        }
+        if let Some(files) = description.files.filter(|files| *files != artifacts.len() as u64) {
+            let what = format!("{} tells of {files} files, and {} are there", found.object.key, artifacts.len());
+            return Err(Error::new(&codes::ARTIFACT_MISSING, what));
+        }
+        warnings.iter().for_each(|warning| cx.event(Event::Warning(format!("{id} of {set}: {warning}"))));
+        let mut manifest = Manifest {
             set: set.clone(),
             id: id.clone(),
             required_features: Vec::new(),
             job: cx.job().clone(),
             lease_generation: 0,
-            created_at: file.created_at,
+            created_at: found.file.created_at,
             published_at: cx.clock().now(),
             source: SourceInfo {
-                kind: "adopted".into(),
-                identity: None,
-                revision: claimed_revision(&file),
-                version: file.version,
-                integrity: None,
+                kind: description.kind.unwrap_or_else(|| "adopted".into()),
+                identity: description.identity,
+                revision: found.revision(),
+                version: found.file.version,
+                integrity: description.integrity,
                 log: None,
             },
-            parents: Vec::new(),
-            prefix: own_prefix(set, id)?,
-            artifacts: vec![artifact],
+            parents,
+            prefix: own_prefix(set, &id)?,
+            artifacts: Vec::new(),
             inventory: None,
             adopted: true,
             retain_until: None,
-            warnings: Vec::new(),
+            warnings,
             labels: serde_json::Map::new(),
             unknown: serde_json::Map::new(),
         };
-        match publish(&**self.store(), cx, &manifest).await {
+        match self.publish_adopted(cx, &mut manifest, &artifacts).await {
             Ok(()) => {}
             // Somebody else adopted it meanwhile.
-            Err(error) if *error.code() == codes::PUBLISH_CONFLICT => return self.manifest(cx, set, id).await,
-            // Where nothing can be written the file can be restored all the same, by the digests of this reading.
+            Err(error) if *error.code() == codes::PUBLISH_CONFLICT => {
+                return Ok(Adopted { manifest: self.manifest(cx, set, &id).await?, unkept: None });
+            }
+            // Where nothing can be written the files can be restored all the same, by the digests of this reading.
             Err(error) if matches!(error.kind(), ErrorKind::NoSpace | ErrorKind::PermissionDenied) => {
+                self.catalogue().note_keeps_nothing();
                 cx.event(Event::Warning(format!(
                     "the digests of {id} in {set} cannot be kept, and are made at each reading: {error}"
                 )));
-                return Ok(manifest);
+                return Ok(Adopted { manifest, unkept: Some(artifacts) });
             }
             Err(error) => return Err(error),
         }
-        self.still_there(cx, &manifest).await?;
-        self.catalogue().insert(&manifest);
-        Ok(manifest)
+        self.still_there(cx, &manifest, &found.object.key).await?;
+        self.catalogue().insert(self.info(&manifest));
+        Ok(Adopted { manifest, unkept: None })
     }
 
-    /// A removal may have begun since the file was found. It puts its tombstone first and removes the file before it drops that: so
-    /// after our manifest either we see one of these, or it sees the manifest.
-    async fn still_there(&self, cx: &JobContext, manifest: &Manifest) -> Result<()> {
-        let (set, id) = (&manifest.set, &manifest.id);
-        let mut there = self.store().head_opt(cx, &layout::tombstone_key(set, id)?).await?.is_none();
-        for artifact in &manifest.artifacts {
-            there = there && self.store().head_opt(cx, &artifact.key).await?.is_some();
+    /// Puts the manifest, before it the list of its artifacts when they are many.
+    ///
+    /// That list is called after its content: whoever else adopts the same files puts the same one, and what a crash leaves is taken up by the
+    /// next one. It lies under the prefix of the id, so it goes when the backup does.
+    async fn publish_adopted(&self, cx: &JobContext, manifest: &mut Manifest, artifacts: &[Artifact]) -> Result<()> {
+        if artifacts.len() <= MAX_INLINE_ARTIFACTS {
+            manifest.artifacts = artifacts.to_vec();
+        } else {
+            manifest.inventory = Some(inventory::write_once(self, cx, &manifest.prefix, artifacts).await?);
+            manifest.required_features.push("inventory".to_owned());
         }
-        if there {
+        publish(&**self.store(), cx, manifest).await
+    }
+
+    /// The files of a group but its head, each read once.
+    async fn rest_of_group(&self, cx: &JobContext, set: &SetName, group: &str, head: &ObjectKey) -> Result<Vec<Artifact>> {
+        let members = self.members(cx, set, group).try_filter(|(object, _)| std::future::ready(object.key != *head));
+        let read = |(object, file): (ObjectMeta, Adoptable)| async move {
+            let stored = external::digest(self, cx, &object.key).await?;
+            self.artifact(cx, &object, &file, stored).await
+        };
+        members.map_ok(read).try_buffered(READS).try_collect().await
+    }
+
+    async fn artifact(&self, cx: &JobContext, object: &ObjectMeta, file: &Adoptable, stored: Stored) -> Result<Artifact> {
+        if stored.size != object.size {
+            return Err(changed(&object.key));
+        }
+        let (size, sha256) = self.plaintext(cx, &object.key, file, &stored).await?;
+        let (name, key) = (file.artifact.clone(), object.key.clone());
+        Ok(Artifact { name, key, compression: file.compression, size, sha256, stored })
+    }
+
+    /// A removal may have begun since the files were found. It puts its tombstone first and removes the files before it drops that: so
+    /// after our manifest either we see one of these, or it sees the manifest. Of a group the head is looked for.
+    async fn still_there(&self, cx: &JobContext, manifest: &Manifest, head: &ObjectKey) -> Result<()> {
+        let (set, id) = (&manifest.set, &manifest.id);
+        if self.store().head_opt(cx, &layout::tombstone_key(set, id)?).await?.is_none()
+            && self.store().head_opt(cx, head).await?.is_some()
+        {
             return Ok(());
         }
-        self.store().delete(cx, &[layout::manifest_key(set, id)?]).await?.into_result()?;
+        let mut keys = vec![layout::manifest_key(set, id)?];
+        keys.extend(manifest.inventory.iter().map(|inventory| inventory.key.clone()));
+        self.store().delete(cx, &keys).await?.into_result()?;
         Err(Error::new(&codes::BACKUP_NOT_FOUND, format!("the adoptable file {id} of {set} was removed while it was read")))
     }
 
@@ -158,96 +270,8 @@ impl Repository {
         let bytes = blocks::checked(self, cx, key, &Arc::new(stored.clone()), 0..stored.size, memory);
         decode::measure(self.cpu().clone(), key, file.compression, bytes).await
     }
+}
 
-    /// A file is foreign only if no record names it, and our own come and go meanwhile. A backup puts its intent before its object and
-    /// drops it after its manifest; a removal puts its tombstone before its manifest goes, and drops it after the object.
-    /// So files are listed first, then intents, manifests, tombstones; and what remains must still be there at the end.
-    async fn find_adoptable(&self, cx: &JobContext, set: &SetName, published: &[Arc<BackupInfo>]) -> Result<Vec<Found>> {
-        let Some(prefix) = self.naming().adoptable_prefix(set) else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        let known: HashSet<&ObjectKey> = published.iter().filter_map(|info| info.first_key.as_ref()).collect();
-        let mut listing = self.store().list(cx, &prefix, ListOptions::default());
-        while let Some(object) = listing.try_next().await? {
-            if object.key.as_str().starts_with(RESERVED) || known.contains(&object.key) {
-                continue;
-            }
-            if let Some(file) = self.naming().adopt(set, &object) {
-                found.push(Found { object, file });
-            }
-        }
-        if found.is_empty() {
-            return Ok(found);
-        }
-        match self.without_named(cx, set, published, found).await {
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                cx.event(Event::Warning(format!("files of other programs in {set} are not shown: {error}")));
-                Ok(Vec::new())
-            }
-            other => other,
-        }
-    }
-
-    /// The keys of all artifacts of the published backups of a set, those in `except` left out. What a damaged manifest names
-    /// nobody knows.
-    ///
-    /// # Errors
-    /// `record.unsupported` when a newer version wrote a manifest; those of the store.
-    pub(crate) async fn keys_of_manifests(
-        &self,
-        cx: &JobContext,
-        set: &SetName,
-        except: &HashSet<&BackupId>,
-    ) -> Result<HashSet<ObjectKey>> {
-        let mut named = HashSet::new();
-        for key in self.keys_under(cx, &Place::Sets.of_set(set)?).await? {
-            let Some((id, "")) = Place::Sets.parse_in(set, &key) else { continue };
-            if except.contains(&id) {
-                continue;
-            }
-            let artifacts = async {
-                let Some(manifest) = self.read_manifest(cx, set, &id).await? else { return Ok(Vec::new()) };
-                artifacts::of(self, cx, &manifest).await
-            };
-            match artifacts.await {
-                Ok(artifacts) => named.extend(artifacts.into_iter().map(|artifact| artifact.key)),
-                Err(error) if error.kind() == ErrorKind::Corrupt => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(named)
-    }
-
-    /// Leaves out what a record names.
-    ///
-    /// # Errors
-    /// `record.unsupported` when a newer version wrote a record: nobody knows what that names.
-    async fn without_named(
-        &self,
-        cx: &JobContext,
-        set: &SetName,
-        published: &[Arc<BackupInfo>],
-        mut found: Vec<Found>,
-    ) -> Result<Vec<Found>> {
-        let mut named: HashSet<ObjectKey> = HashSet::new();
-        for intent in read_all::<Intent>(self, cx, Place::Intents, set).await? {
-            named.extend(intent.artifacts.into_iter().map(|artifact| artifact.key));
-            found.retain(|candidate| candidate.object.key.strip_prefix(&intent.prefix).is_none());
-        }
-        // Backups whose only object is known have been looked at: what is new is read, not the whole set each time.
-        let whole = |info: &&Arc<BackupInfo>| info.state.is_published() && info.artifacts == 1 && info.first_key.is_some();
-        let known: HashSet<&BackupId> = published.iter().filter(whole).map(|info| &info.id).collect();
-        named.extend(self.keys_of_manifests(cx, set, &known).await?);
-        for tombstone in read_all::<Tombstone>(self, cx, Place::Tombstones, set).await? {
-            named.extend(tombstone.artifacts);
-            found.retain(|candidate| candidate.object.key.strip_prefix(&tombstone.prefix).is_none());
-        }
-        found.retain(|candidate| !named.contains(&candidate.object.key));
-        let mut adoptable = Vec::new();
-        for candidate in found {
-            if self.store().head_opt(cx, &candidate.object.key).await?.is_some() {
-                adoptable.push(candidate);
-            }
-        }
-        Ok(adoptable)
-    }
+fn changed(key: &ObjectKey) -> Error {
+    Error::new(&codes::STORE_BUSY, format!("{key} changed while it was read"))
 }

@@ -89,7 +89,7 @@ impl Repository {
         let (manifest, notes) = run.capture_and_publish(probe, encoder).await?;
 
         let warnings: Vec<_> = manifest.warnings.iter().cloned().chain(notes).collect();
-        let info = self.catalogue().insert(&manifest);
+        let info = self.catalogue().insert(self.info(&manifest));
         warnings.iter().for_each(|warning| cx.event(Event::Warning(warning.clone())));
         Ok(if warnings.is_empty() {
             BackupOutcome::Completed(info)

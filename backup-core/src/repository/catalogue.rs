@@ -4,18 +4,24 @@
 //! until it finds a good one, not all of them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
 use super::info::BackupInfo;
-use crate::manifest::Manifest;
+use crate::key::ObjectKey;
 use crate::name::{BackupId, SetName};
+use crate::naming::Description;
 use crate::store::ObjectMeta;
 
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
     sets: Mutex<HashMap<SetName, BTreeMap<BackupId, Slot>>>,
+    /// What heads without a manifest say that lists show.
+    heads: Mutex<HashMap<ObjectKey, Description>>,
+    /// A manifest of an adopted backup could not be put.
+    keeps_nothing: AtomicBool,
 }
 
 /// One object at a manifest key.
@@ -38,11 +44,32 @@ impl Catalogue {
     }
 
     /// Adds a backup that was just published.
-    pub(crate) fn insert(&self, manifest: &Manifest) -> Arc<BackupInfo> {
-        let info = Arc::new(BackupInfo::of(manifest));
+    pub(crate) fn insert(&self, info: BackupInfo) -> Arc<BackupInfo> {
+        let info = Arc::new(info);
         let slot = Slot { seen: None, read: Some(Read::Backup(Arc::clone(&info))) };
-        self.locked().entry(manifest.set.clone()).or_default().insert(manifest.id.clone(), slot);
+        self.locked().entry(info.set.clone()).or_default().insert(info.id.clone(), slot);
         info
+    }
+
+    /// What a head said when it was read.
+    pub(super) fn described(&self, head: &ObjectKey) -> Option<Description> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).get(head).cloned()
+    }
+
+    /// Remembers of a head what lists show.
+    pub(super) fn remember_head(&self, head: &ObjectKey, description: &Description) {
+        let Description { identity, parent, .. } = description.clone();
+        let shown = Description { identity, parent, ..Description::default() };
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).insert(head.clone(), shown);
+    }
+
+    /// True when manifests of adopted backups cannot be put here.
+    pub(super) fn keeps_nothing(&self) -> bool {
+        self.keeps_nothing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_keeps_nothing(&self) {
+        self.keeps_nothing.store(true, Ordering::Relaxed);
     }
 
     /// Forgets a backup that was just removed.

@@ -60,10 +60,21 @@ pub(crate) async fn inventory(
 
 /// Reads an object once and makes its digests.
 pub(crate) async fn digest(repository: &Repository, cx: &JobContext, key: &ObjectKey) -> Result<Stored> {
+    digest_of(repository, cx, key, |_| Ok(())).await
+}
+
+/// As [`digest`]; `each` sees the bytes as they come, and ends it with its error.
+pub(crate) async fn digest_of(
+    repository: &Repository,
+    cx: &JobContext,
+    key: &ObjectKey,
+    mut each: impl FnMut(&[u8]) -> Result<()> + Send,
+) -> Result<Stored> {
     let mut body = repository.store().read(cx, key, ReadOptions::default()).await?.body;
     let mut hasher = StoredHasher::default();
     while let Some(piece) = cx.run(body.try_next()).await? {
         cx.progress().add(piece.len() as u64);
+        each(&piece)?;
         hasher = repository
             .cpu()
             .run(move || {

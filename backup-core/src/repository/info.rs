@@ -52,6 +52,9 @@ pub struct BackupInfo {
     pub warnings: u64,
     /// Until when the store refuses to remove it.
     pub retain_until: Option<DateTime<Utc>>,
+    /// What another program calls it, where the naming knows: see [`Naming::group_of`](crate::naming::Naming::group_of).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// What kind of entry a listing shows.
@@ -61,7 +64,7 @@ pub struct BackupInfo {
 pub enum State {
     /// It has a manifest.
     Published,
-    /// A file of another program without a manifest; its first verify gives it one.
+    /// Files of another program without a manifest; the first verify gives them one.
     Adopted,
     /// Its manifest cannot be read; the text says why.
     Damaged(String),
@@ -102,6 +105,7 @@ impl BackupInfo {
             parents: manifest.parents.clone(),
             warnings: manifest.warnings.len() as u64,
             retain_until: manifest.retain_until,
+            group: None,
         }
     }
 
@@ -135,6 +139,7 @@ impl BackupInfo {
             parents: Vec::new(),
             warnings: 0,
             retain_until: None,
+            group: None,
         }
     }
 }

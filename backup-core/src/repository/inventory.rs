@@ -6,12 +6,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 
-use super::{Repository, blocks};
+use super::{Repository, blocks, external};
 use crate::context::JobContext;
 use crate::error::{Error, Result, codes};
-use crate::key::KeyPrefix;
+use crate::key::{KeyPrefix, ObjectKey};
 use crate::manifest::{Artifact, Inventory, StoredHasher};
-use crate::store::WriteOptions;
+use crate::store::{StoreExt, WriteOptions};
 
 const NAME: &str = ".inventory.jsonl";
 
@@ -23,6 +23,36 @@ pub(crate) async fn write(
     artifacts: &[Artifact],
     retain_until: Option<DateTime<Utc>>,
 ) -> Result<Inventory> {
+    let lines = encode(artifacts)?;
+    let inventory = inventory(prefix.key(NAME)?, artifacts, &lines);
+    put(repository, cx, &inventory, lines, retain_until).await?;
+    Ok(inventory)
+}
+
+/// Writes the listing under a name that its content gives it, unless it is there: several may put the same one.
+pub(crate) async fn write_once(
+    repository: &Repository,
+    cx: &JobContext,
+    prefix: &KeyPrefix,
+    artifacts: &[Artifact],
+) -> Result<Inventory> {
+    let lines = encode(artifacts)?;
+    let mut inventory = inventory(prefix.key(NAME)?, artifacts, &lines);
+    let digest = inventory.stored.sha256.to_string();
+    inventory.key = prefix.key(&format!(".inventory-{}.jsonl", digest.get(..16).unwrap_or_default()))?;
+    let there = match repository.store().head_opt(cx, &inventory.key).await? {
+        Some(meta) if meta.size == inventory.stored.size => {
+            external::digest(repository, cx, &inventory.key).await?.sha256 == inventory.stored.sha256
+        }
+        _ => false,
+    };
+    if !there {
+        put(repository, cx, &inventory, lines, None).await?;
+    }
+    Ok(inventory)
+}
+
+fn encode(artifacts: &[Artifact]) -> Result<Bytes> {
     let mut lines = BytesMut::new();
     for artifact in artifacts {
         let line =
@@ -30,21 +60,32 @@ pub(crate) async fn write(
         lines.extend_from_slice(&line);
         lines.put_u8(b'\n');
     }
-    let lines = lines.freeze();
-    let key = prefix.key(NAME)?;
+    Ok(lines.freeze())
+}
+
+fn inventory(key: ObjectKey, artifacts: &[Artifact], lines: &[u8]) -> Inventory {
+    let mut hasher = StoredHasher::default();
+    hasher.update(lines);
+    let stored_size = artifacts.iter().map(|artifact| artifact.stored.size).sum();
+    Inventory { key, count: artifacts.len() as u64, stored_size, stored: hasher.finish() }
+}
+
+async fn put(
+    repository: &Repository,
+    cx: &JobContext,
+    inventory: &Inventory,
+    lines: Bytes,
+    retain_until: Option<DateTime<Utc>>,
+) -> Result<()> {
     let options = WriteOptions::new(cx.job().clone()).size_hint(Some(lines.len() as u64)).retain_until(retain_until);
-    let mut writer = repository.store().writer(cx, &key, options).await?;
-    if let Err(error) = writer.write(lines.clone()).await {
+    let mut writer = repository.store().writer(cx, &inventory.key, options).await?;
+    if let Err(error) = writer.write(lines).await {
         // The first error is the one to report.
         let _ = writer.abort().await;
         return Err(error);
     }
     writer.finish().await?;
-    let mut hasher = StoredHasher::default();
-    hasher.update(&lines);
-    let stored = hasher.finish();
-    let stored_size = artifacts.iter().map(|artifact| artifact.stored.size).sum();
-    Ok(Inventory { key, count: artifacts.len() as u64, stored_size, stored })
+    Ok(())
 }
 
 /// Reads and checks the listing.

@@ -203,7 +203,8 @@ impl Repository {
             }
         }
         if !keys.is_empty() {
-            let named = self.keys_of_manifests(cx, &intent.set, &HashSet::new()).await?;
+            let wanted = keys.iter().cloned().collect();
+            let named = self.named_by_manifests(cx, &intent.set, &HashSet::new(), &wanted).await?;
             keys.retain(|key| !named.contains(key));
         }
         artifacts::remove(self, cx, &intent.prefix, &keys).await

@@ -1,6 +1,6 @@
 //! Asking a repository what backups there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,7 +26,7 @@ const READS: usize = 16;
 /// What the names of pin and verify records say.
 #[derive(Debug, Default)]
 struct Marks {
-    pins: std::collections::BTreeSet<BackupId>,
+    pins: BTreeSet<BackupId>,
     verified: HashMap<BackupId, (DateTime<Utc>, bool)>,
 }
 
@@ -47,15 +47,19 @@ fn manifest_of(set: &SetName, id: &BackupId, members: serde_json::Map<String, Va
 }
 
 impl Repository {
-    /// The sets that hold at least one backup or aborted record, by a listing of names.
+    /// The sets that hold at least one backup or aborted record, by a listing of names; and those of other programs' files, where
+    /// [`Naming::finds_sets`](crate::naming::Naming::finds_sets).
     ///
     /// # Errors
     /// Those of the store.
     pub async fn sets(&self, cx: &JobContext) -> Result<Vec<SetName>> {
         let mut listing = self.store().list(cx, &Place::Sets.root()?, ListOptions::default());
-        let mut sets = std::collections::BTreeSet::new();
+        let mut sets = BTreeSet::new();
         while let Some(object) = listing.try_next().await? {
             sets.extend(Place::Sets.parse(&object.key).map(|(set, _, _)| set));
+        }
+        if self.naming().finds_sets() {
+            self.adoptable_sets(cx, &mut sets).await?;
         }
         Ok(sets.into_iter().collect())
     }
@@ -174,7 +178,12 @@ impl Repository {
         }
     }
 
-    async fn refresh(&self, cx: &JobContext, set: &SetName) -> Result<()> {
+    /// What a listing says of a published backup.
+    pub(crate) fn info(&self, manifest: &Manifest) -> BackupInfo {
+        BackupInfo { group: self.naming().group_of(&manifest.source), ..BackupInfo::of(manifest) }
+    }
+
+    pub(crate) async fn refresh(&self, cx: &JobContext, set: &SetName) -> Result<()> {
         self.list_names(cx, set).await?;
         futures::stream::iter(self.catalogue().unread(set))
             .map(|id| async move { self.read_slot(cx, set, &id).await.map(drop) })
@@ -198,7 +207,7 @@ impl Repository {
     async fn read_slot(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Option<Read>> {
         let read = match self.read_members(cx, set, id).await {
             Ok(Some(members)) => Some(match manifest_of(set, id, members.clone()) {
-                Ok(manifest) => BackupInfo::of(&manifest),
+                Ok(manifest) => self.info(&manifest),
                 Err(error) if error.kind() == ErrorKind::Unsupported => BackupInfo::unsupported(set, id, &error, &members),
                 Err(error) => BackupInfo::damaged(set, id, &error),
             }),

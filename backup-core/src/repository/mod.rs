@@ -1,6 +1,7 @@
 //! A repository: a store that holds backup sets, and everything that is done to them.
 
 mod adopt;
+mod adoptable;
 mod artifacts;
 mod backup;
 mod blocks;

@@ -51,7 +51,7 @@ impl Repository {
     /// `retention.no_rule`; those of the store.
     pub async fn plan(&self, cx: &JobContext, set: &SetName, policy: &RetentionPolicy) -> Result<Plan> {
         policy.check()?;
-        let backups = self.list(cx, set).await?;
+        let backups = self.list_with_parents(cx, set).await?;
         let needed = self.needed_by_intents(cx, set).await?;
         let candidates: Vec<_> = backups.iter().map(|info| candidate(info, &needed)).collect();
         retention::plan(policy, cx.clock().now(), &candidates)
@@ -66,7 +66,7 @@ impl Repository {
         let lease = self.leases().acquire(cx, set, true).await?;
         let mut report = PruneReport::default();
         // Listed anew: since the plan the newest good one may have turned out damaged, or gone.
-        let mut backups = self.list(cx, set).await?;
+        let mut backups = self.list_with_parents(cx, set).await?;
         for item in plan.removed() {
             cx.check()?;
             lease.still_held().await?;
@@ -103,7 +103,7 @@ impl Repository {
         cx.event(Event::Phase(Phase::Removing));
         let doing = || format!("removing backup {id} of {set}");
         let _lease = self.leases().acquire(cx, set, true).await?;
-        let backups = self.list(cx, set).await.context(doing)?;
+        let backups = self.list_with_parents(cx, set).await.context(doing)?;
         let found = backups.iter().find(|info| info.id == *id);
         let info = found.ok_or_else(|| Error::new(&codes::BACKUP_NOT_FOUND, format!("there is no backup {id} in {set}")))?;
         let refused = |why: String| Err(Error::new(&codes::BACKUP_NOT_REMOVABLE, format!("backup {id} of {set} stays: {why}")));

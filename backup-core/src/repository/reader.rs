@@ -1,16 +1,18 @@
 //! A published backup, open for reading.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::adopt::Adopted;
 use super::{Repository, artifacts, blocks, decode};
 use crate::context::JobContext;
 use crate::digest::Digest;
 use crate::error::{Error, Result, ResultExt, codes};
+use crate::key::KeyPrefix;
 use crate::manifest::{Artifact, Compression, Manifest};
 use crate::name::{ArtifactName, BackupId, SetName};
 use crate::source::{ArtifactStream, BackupReader};
@@ -34,7 +36,13 @@ impl Repository {
     pub async fn open(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<StoredBackup> {
         match self.open_published(cx, set, id).await? {
             Some(backup) => Ok(backup),
-            None if self.naming().adoptable_prefix(set).is_some() => self.stored_backup(cx, self.adopt(cx, set, id).await?).await,
+            None if self.naming().adoptable_prefix(set).is_some() => {
+                let Adopted { manifest, unkept } = self.adopt(cx, set, id).await?;
+                match unkept {
+                    Some(artifacts) => Ok(self.with_artifacts(manifest, artifacts)),
+                    None => self.stored_backup(cx, manifest).await,
+                }
+            }
             None => Err(Error::new(&codes::BACKUP_NOT_FOUND, format!("there is no published backup {id} in {set}"))),
         }
     }
@@ -49,8 +57,12 @@ impl Repository {
 
     async fn stored_backup(&self, cx: &JobContext, manifest: Manifest) -> Result<StoredBackup> {
         let artifacts = artifacts::of(self, cx, &manifest).await?;
+        Ok(self.with_artifacts(manifest, artifacts))
+    }
+
+    fn with_artifacts(&self, manifest: Manifest, artifacts: Vec<Artifact>) -> StoredBackup {
         let places = artifacts.iter().enumerate().map(|(place, artifact)| (artifact.name.clone(), place)).collect();
-        Ok(StoredBackup { repository: self.clone(), manifest, artifacts, places })
+        StoredBackup { repository: self.clone(), manifest, artifacts, places }
     }
 }
 
@@ -109,24 +121,37 @@ impl BackupReader for StoredBackup {
     }
 
     fn native_place(&self) -> Option<NativePlace> {
-        self.repository.store().native_place(&self.manifest.prefix)
+        if !self.manifest.adopted {
+            return self.repository.store().native_place(&self.manifest.prefix);
+        }
+        // Adopted files lie where they lay: from what is left of a key without the artifact's name.
+        let first = self.artifacts.first()?;
+        let prefix = first.key.as_str().strip_suffix(first.name.as_str())?;
+        let prefix = KeyPrefix::new(prefix).ok().filter(|it| it.as_str() == prefix)?;
+        self.repository.store().native_place(&prefix)
     }
 
     async fn parents(&self, cx: &JobContext) -> Result<Vec<Arc<dyn BackupReader>>> {
         let set = &self.manifest.set;
-        // Ids order by time, and a parent is older than what needs it.
-        let mut found: BTreeMap<BackupId, Arc<dyn BackupReader>> = BTreeMap::new();
-        let mut wanted = self.manifest.parents.clone();
-        while let Some(id) = wanted.pop() {
+        let mut found: HashMap<BackupId, Arc<dyn BackupReader>> = HashMap::new();
+        let mut oldest_first = Vec::new();
+        // Each comes a second time when all that it needs came.
+        let mut wanted: Vec<(BackupId, bool)> = self.manifest.parents.iter().map(|id| (id.clone(), false)).collect();
+        while let Some((id, complete)) = wanted.pop() {
+            if complete {
+                oldest_first.extend(found.get(&id).cloned());
+                continue;
+            }
             if found.contains_key(&id) {
                 continue;
             }
             let parent =
                 self.repository.open(cx, set, &id).await.context(|| format!("a parent of backup {}", self.manifest.id))?;
-            wanted.extend(parent.manifest.parents.iter().cloned());
+            wanted.push((id.clone(), true));
+            wanted.extend(parent.manifest.parents.iter().map(|id| (id.clone(), false)));
             found.insert(id, Arc::new(parent));
         }
-        Ok(found.into_values().collect())
+        Ok(oldest_first)
     }
 
     async fn open(&self, cx: &JobContext, name: &ArtifactName) -> Result<ArtifactStream> {

@@ -2,6 +2,7 @@
 //! without its data, and what is left is named by the tombstone.
 
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 
 use super::create::{Creation, create};
 use super::info::{BackupInfo, State};
@@ -80,7 +81,7 @@ impl Repository {
     async fn tombstone(&self, cx: &JobContext, info: &BackupInfo, reason: &str) -> Result<Tombstone> {
         let (set, id) = (&info.set, &info.id);
         let (prefix, artifacts) = match info.state {
-            State::Adopted => (own_prefix(set, id)?, info.first_key.clone().into_iter().collect()),
+            State::Adopted => (own_prefix(set, id)?, self.keys_of_adopted(cx, info).await?),
             // The prefix of its id is all that can be known.
             State::Damaged(_) | State::Unsupported(_) => (own_prefix(set, id)?, Vec::new()),
             State::Published => {
@@ -99,6 +100,14 @@ impl Repository {
             artifacts,
             adopted: info.state == State::Adopted,
         })
+    }
+
+    /// The files of a backup that has no manifest.
+    async fn keys_of_adopted(&self, cx: &JobContext, info: &BackupInfo) -> Result<Vec<ObjectKey>> {
+        match &info.group {
+            Some(group) => self.members(cx, &info.set, group).map_ok(|(object, _)| object.key).try_collect().await,
+            None => Ok(info.first_key.clone().into_iter().collect()),
+        }
     }
 
     async fn all_keys(&self, cx: &JobContext, manifest: &Manifest) -> Result<Vec<ObjectKey>> {

@@ -111,6 +111,7 @@ impl Naming for SnapshotNaming {
             order: None,
             revision: None,
             version: None,
+            group: None,
         })
     }
 }

@@ -116,6 +116,7 @@ impl Naming for SidecarNaming {
             order: u32::try_from(name.revision & LOW_BITS).ok(),
             revision: Some(Revision::at_least(name.revision)),
             version: Some(name.plain_version().to_owned()),
+            group: None,
         })
     }
 }

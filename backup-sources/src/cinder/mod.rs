@@ -4,6 +4,7 @@
 //! client/      Cinder's API: volumes, snapshots, attachments
 //! temporary/   what jobs make at Cinder, and take away again
 //! access/      how the bytes of a volume are reached: `rbd`, `nfs`, `local`
+//! naming       what Cinder's own backup service calls its objects: they are adopted
 //! format/      Cinder's chunked backups, written and read; import and export records
 //! ```
 //! A capture asks Cinder for a snapshot, reads it through an access, and writes what it reads in the format of Cinder's own backup service,
@@ -15,6 +16,7 @@ mod client;
 pub mod codes;
 mod config;
 pub mod format;
+pub mod naming;
 mod restore;
 mod rollback;
 mod source;

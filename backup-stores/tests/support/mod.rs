@@ -99,6 +99,7 @@ impl Naming for Dumps {
             order: None,
             revision: None,
             version: None,
+            group: None,
         })
     }
 }

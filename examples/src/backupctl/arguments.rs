@@ -55,6 +55,8 @@ pub(super) enum Verb {
     Verify(Verify),
     /// Bring a backup back; nothing is overwritten
     Restore(Restore),
+    /// Print what `cinder backup-import` needs to know a volume's backup
+    Record(RecordOf),
     /// Remove what a retention policy does not keep
     Prune(Prune),
     /// Exempt a backup from retention
@@ -144,7 +146,7 @@ pub(super) struct Restore {
     #[command(flatten)]
     pub(super) backup: Backup,
     /// A directory that gets the artifacts as files, made when it is missing; `-` writes one artifact to standard output
-    #[arg(long, value_name = "PATH", required_unless_present = "etcd_data_dir")]
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["etcd_data_dir", "volume_image", "volume_device"])]
     pub(super) to: Option<PathBuf>,
     /// Only this artifact; may be given several times
     #[arg(long, value_name = "NAME")]
@@ -157,6 +159,21 @@ pub(super) struct Restore {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) etcd: EtcdTarget,
+    /// A volume: restore it, with all the backups that it builds on, into this raw image; a sparse file, which must not be there yet
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "artifact", "decompressed", "etcd_data_dir", "volume_device"])]
+    pub(super) volume_image: Option<PathBuf>,
+    /// A volume: restore it onto this block device. What is on it is overwritten, so this asks first
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["to", "artifact", "decompressed", "etcd_data_dir"])]
+    pub(super) volume_device: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RecordOf {
+    #[command(flatten)]
+    pub(super) backup: Backup,
+    /// For a store of files: the directory that Cinder's driver has as its own, the backups being below
+    #[arg(long, value_name = "DIR")]
+    pub(super) root: Option<String>,
 }
 
 /// How etcdutl makes a member of an etcd snapshot.

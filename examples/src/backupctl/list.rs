@@ -118,6 +118,9 @@ pub(super) fn notes(info: &BackupInfo) -> String {
     if let Some(parent) = info.parents.first() {
         notes.push(format!("needs {parent}"));
     }
+    if let Some(group) = &info.group {
+        notes.push(format!("backup {group} at Cinder"));
+    }
     if let State::Damaged(why) | State::Unsupported(why) = &info.state {
         notes.push(why.clone());
     }

@@ -11,11 +11,13 @@ mod output;
 mod pin;
 mod prune;
 mod rebuild;
+mod record;
 mod restore;
 mod session;
 mod show;
 mod table;
 mod verify;
+mod volume;
 
 use std::process::ExitCode;
 
@@ -55,6 +57,7 @@ async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Show(of) => show::run(session, of).await,
         Verb::Verify(of) => verify::run(session, of).await,
         Verb::Restore(of) => restore::run(session, of).await,
+        Verb::Record(of) => record::run(session, of).await,
         Verb::Prune(of) => prune::run(session, of).await,
         Verb::Pin(of) => pin::pin(session, of).await,
         Verb::Unpin(of) => pin::unpin(session, of).await,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backup_core::naming::{DefaultNaming, Naming};
+use backup_core::naming::Naming;
 use backup_core::repository::BackupInfo;
 use backup_core::{Environment, JobContext, Repository, SetName};
 use backup_http::etcd_backup::SnapshotNaming;
@@ -30,7 +30,7 @@ pub(super) struct Names {
     sets: Vec<SetName>,
 }
 
-/// The naming of the server whose configuration this is, the default naming for a store alone.
+/// The naming of the server whose configuration this is; for a store alone that of our own backups.
 fn naming_for(config: Option<&StoreSection>, store: &StoreConfig) -> Result<Names, Failure> {
     match config.map_or(Dialect::Own, StoreSection::dialect) {
         Dialect::EtcdSidecar { namespace, cluster } => {
@@ -41,8 +41,25 @@ fn naming_for(config: Option<&StoreSection>, store: &StoreConfig) -> Result<Name
             let naming = SnapshotNaming::new(Environment::default().clock);
             Ok(Names { naming: Arc::new(naming), sets: vec![SetName::new(ETCD_BACKUP_SET)?] })
         }
-        _ => Ok(Names { naming: Arc::new(DefaultNaming), sets: Vec::new() }),
+        _ => Ok(Names { naming: own_naming(store), sets: Vec::new() }),
     }
+}
+
+/// Default names, and what Cinder's own backup service left beside them.
+#[cfg(feature = "cinder")]
+fn own_naming(store: &StoreConfig) -> Arc<dyn Naming> {
+    use backup_sources::cinder::naming::CinderNaming;
+
+    let clock = Environment::default().clock;
+    match store.kind() {
+        "fs" | "nfs" => Arc::new(CinderNaming::in_directory(clock)),
+        _ => Arc::new(CinderNaming::in_bucket(clock)),
+    }
+}
+
+#[cfg(not(feature = "cinder"))]
+fn own_naming(_: &StoreConfig) -> Arc<dyn Naming> {
+    Arc::new(backup_core::naming::DefaultNaming)
 }
 
 impl Place {
@@ -88,7 +105,7 @@ impl Place {
         repository: &Repository,
         set: &SetName,
     ) -> Result<Vec<Arc<BackupInfo>>, Failure> {
-        let backups = repository.list(cx, set).await?;
+        let backups = repository.list_with_parents(cx, set).await?;
         if !backups.is_empty() {
             return Ok(backups);
         }

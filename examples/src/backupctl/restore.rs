@@ -1,9 +1,12 @@
-//! `restore`: into files, to standard output, or into an etcd data directory. Nothing is ever overwritten.
+//! `restore`: into files, to standard output, into an etcd data directory, or a volume into an image or onto a device. But for a device nothing is ever
+//! overwritten.
 
 #[cfg(feature = "etcd")]
 mod etcd;
 mod files;
 mod stream;
+#[cfg(feature = "cinder")]
+mod volume;
 
 use std::path::Path;
 
@@ -31,6 +34,12 @@ pub(super) async fn run(session: &Session, restore: Restore) -> Result<(), Failu
     // Beside `--to` clap lets them pass, because `--to` rules out the flag that they belong to.
     if restore.etcd.is_used() {
         return Err(Failure::usage("--name and the other flags of etcdutl go with --etcd-data-dir"));
+    }
+    if restore.volume_image.is_some() || restore.volume_device.is_some() {
+        #[cfg(feature = "cinder")]
+        return volume::run(session, &restore).await;
+        #[cfg(not(feature = "cinder"))]
+        return Err(Failure::usage("this backupctl was built without volumes: build it with --features cinder"));
     }
     match restore.to.as_deref() {
         Some(path) if path == Path::new("-") => stream::run(session, &restore).await,

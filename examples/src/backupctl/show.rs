@@ -2,6 +2,7 @@
 
 use backup_core::Repository;
 use backup_core::manifest::{Artifact, Manifest};
+use backup_core::naming::Description;
 use backup_core::repository::{BackupInfo, State};
 use backup_core::source::BackupReader;
 use chrono::Utc;
@@ -9,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::arguments::Show;
 use super::failure::{Class, Failure};
-use super::list;
 use super::session::Session;
 use super::table::{Table, ago, instant};
+use super::{list, volume};
 use crate::quickstart::text;
 
 pub(super) async fn run(session: &Session, show: Show) -> Result<(), Failure> {
@@ -24,7 +25,8 @@ pub(super) async fn run(session: &Session, show: Show) -> Result<(), Failure> {
             Ok(content) => (content, None),
             Err(failure) => (None, Some(failure)),
         };
-        print(session, &info, content.as_ref());
+        let unread = if content.is_none() { repository.description(&cx, &info).await? } else { None };
+        print(session, &info, content.as_ref(), unread.as_ref());
         match (failed, &info.state) {
             (Some(failure), _) => Err(failure),
             (None, State::Damaged(why)) => Err(Failure::new(Class::Damaged, why.clone())),
@@ -50,7 +52,7 @@ async fn content(
     Ok(Some((backup.manifest().clone(), backup.entries().to_vec())))
 }
 
-fn print(session: &Session, info: &BackupInfo, content: Option<&(Manifest, Vec<Artifact>)>) {
+fn print(session: &Session, info: &BackupInfo, content: Option<&(Manifest, Vec<Artifact>)>, unread: Option<&Description>) {
     session.output.document(&document(info, content));
     let mut table = Table::new(&["BACKUP", info.id.as_str()], &[]);
     let mut row = |name: &str, value: String| {
@@ -67,6 +69,10 @@ fn print(session: &Session, info: &BackupInfo, content: Option<&(Manifest, Vec<A
     row("revision", info.revision.as_ref().map_or_else(String::new, ToString::to_string));
     row("version", info.version.clone().unwrap_or_default());
     row("identity", info.identity.clone().unwrap_or_default());
+    let integrity = content.and_then(|(manifest, _)| manifest.source.integrity.as_ref());
+    volume::rows(integrity.or(unread.and_then(|unread| unread.integrity.as_ref())))
+        .into_iter()
+        .for_each(|(name, value)| row(name, value));
     if let Some((manifest, _)) = content {
         row("source", manifest.source.kind.clone());
         row("job", manifest.job.to_string());

@@ -17,3 +17,5 @@ mod support;
 mod terminal;
 mod usage;
 mod verifying;
+#[cfg(feature = "cinder")]
+mod volumes;

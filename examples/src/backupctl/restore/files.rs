@@ -65,7 +65,7 @@ pub(super) async fn run(session: &Session, restore: &Restore, directory: &Path) 
 }
 
 /// Refuses a path that is taken, before anything is read.
-fn free(path: &Path) -> Result<(), Failure> {
+pub(super) fn free(path: &Path) -> Result<(), Failure> {
     match std::fs::symlink_metadata(path) {
         Ok(_) => Err(taken(path)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -73,23 +73,23 @@ fn free(path: &Path) -> Result<(), Failure> {
     }
 }
 
-fn taken(path: &Path) -> Failure {
+pub(super) fn taken(path: &Path) -> Failure {
     Failure::new(
         Class::Refused,
         format!("{} exists already and was left as it is; restore into another directory", path.display()),
     )
 }
 
-fn failed(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
+pub(super) fn failed(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Class::Failed, format!("{doing} {} failed: {error}", path.display()))
 }
 
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A file beside the final one, readable by its owner alone.
-fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, Failure> {
+pub(super) fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, Failure> {
     let directory = parent(path);
     std::fs::create_dir_all(directory).map_err(|error| failed("making the directory", directory, &error))?;
     let made = tempfile::Builder::new().prefix(".restore-").suffix(".partial").tempfile_in(directory);
@@ -106,7 +106,9 @@ fn synced(file: tempfile::NamedTempFile) -> std::io::Result<TempPath> {
     Ok(file.into_temp_path())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
     let ended = tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?;
     ended.map_err(|error| Failure::new(Class::Failed, format!("writing a restored file failed: {error}")))
 }
