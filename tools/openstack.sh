@@ -162,6 +162,7 @@ up() {
 # What `up all` adds to `up`. What does not need each other starts side by side.
 up_more() {
     local name
+    [ "$(id -u)" = 0 ] || die "Cinder's services change to root and mount: up all is for root"
     if [ ! -e "$base/all" ]; then
         down_more
         configure_ceph
@@ -177,11 +178,13 @@ up_more() {
         until_ready mariadb
         [ -e "$base/all" ] || fill_cinder
     } &
-    local database=$!
+    database=$!
     {
         if [ -e "$base/ceph/made" ]; then for name in mon mgr osd; do launch "ceph-$name"; done; else fill_ceph; fi
     } &
-    local ceph=$!
+    ceph=$!
+    # Nothing is started any more once this has failed.
+    trap 'wait "$database" "$ceph"' EXIT
     up
     wait "$database" && wait "$ceph" || exit 1
     until_ready ceph-osd

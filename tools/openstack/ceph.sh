@@ -55,17 +55,17 @@ fill_ceph() {
     local ceph=$base/ceph fsid osd
     fsid=$(awk '/^fsid/ { print $3 }' "$ceph/ceph.conf")
     osd=$(cat /proc/sys/kernel/random/uuid)
+    # Joined, since `set -e` does not count in here.
     {
-        ceph-authtool --create-keyring "$ceph/keyring" --gen-key -n mon. --cap mon 'allow *'
-        ceph-authtool "$ceph/keyring" --gen-key -n client.admin --cap mon 'allow *' --cap osd 'allow *' --cap mgr 'allow *'
-        monmaptool --create --clobber --addv a "[v2:$host:$port_ceph,v1:$host:$port_ceph_v1]" --fsid "$fsid" "$ceph/monmap"
-        ceph-mon --mkfs -i a --monmap "$ceph/monmap" --keyring "$ceph/keyring" -c "$ceph/ceph.conf"
-        launch ceph-mon
-        launch ceph-mgr
-        ceph-osd --mkfs -i 0 --osd-uuid "$osd" --monmap "$ceph/monmap" --no-mon-config -c "$ceph/ceph.conf"
-        /usr/bin/python3 tools/openstack/ceph.py osd "$ceph/ceph.conf" "$osd"
-        launch ceph-osd
-        /usr/bin/python3 tools/openstack/ceph.py pools "$ceph/ceph.conf" "${ceph_pools[@]}"
+        ceph-authtool --create-keyring "$ceph/keyring" --gen-key -n mon. --cap mon 'allow *' &&
+            ceph-authtool "$ceph/keyring" --gen-key -n client.admin --cap mon 'allow *' --cap osd 'allow *' --cap mgr 'allow *' &&
+            monmaptool --create --clobber --addv a "[v2:$host:$port_ceph,v1:$host:$port_ceph_v1]" --fsid "$fsid" "$ceph/monmap" &&
+            ceph-mon --mkfs -i a --monmap "$ceph/monmap" --keyring "$ceph/keyring" -c "$ceph/ceph.conf" &&
+            launch ceph-mon && launch ceph-mgr &&
+            ceph-osd --mkfs -i 0 --osd-uuid "$osd" --monmap "$ceph/monmap" --no-mon-config -c "$ceph/ceph.conf" &&
+            /usr/bin/python3 tools/openstack/ceph.py osd "$ceph/ceph.conf" "$osd" &&
+            launch ceph-osd &&
+            /usr/bin/python3 tools/openstack/ceph.py pools "$ceph/ceph.conf" "${ceph_pools[@]}"
     } >"$log/ceph-mkfs.log" 2>&1 || die "making Ceph failed: $log/ceph-mkfs.log"
     touch "$ceph/made"
 }

@@ -148,8 +148,8 @@ fill_mariadb() {
 
 fill_cinder() {
     {
-        sql 'create database if not exists cinder character set utf8'
-        cinder-manage --config-file "$base/cinder/cinder.conf" db sync
+        sql 'create database if not exists cinder character set utf8' &&
+            cinder-manage --config-file "$base/cinder/cinder.conf" db sync
     } >"$log/cinder-manage.log" 2>&1 || die "filling Cinder's database failed: $log/cinder-manage.log"
 }
 

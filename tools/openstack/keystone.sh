@@ -41,8 +41,8 @@ PY
     /usr/bin/python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("pragma journal_mode=wal")' "$base/keystone/keystone.db"
     local manage=(keystone-manage --config-file "$base/keystone/keystone.conf") url="http://$host:$port_keystone/v3"
     {
-        "${manage[@]}" db_sync
-        "${manage[@]}" bootstrap --bootstrap-password "$password" --bootstrap-region-id RegionOne \
-            --bootstrap-admin-url "$url" --bootstrap-internal-url "$url" --bootstrap-public-url "$url"
+        "${manage[@]}" db_sync &&
+            "${manage[@]}" bootstrap --bootstrap-password "$password" --bootstrap-region-id RegionOne \
+                --bootstrap-admin-url "$url" --bootstrap-internal-url "$url" --bootstrap-public-url "$url"
     } >"$log/keystone-manage.log" 2>&1 || die "filling Keystone's database failed: $log/keystone-manage.log"
 }

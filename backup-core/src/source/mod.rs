@@ -83,7 +83,7 @@ pub struct Probe {
     pub revision: Option<Revision>,
     /// Its software version.
     pub version: Option<String>,
-    /// About how many bytes a capture would move.
+    /// About how many bytes its biggest artifact would have: by this the job reserves what the store's writers need.
     pub size_hint: Option<u64>,
 }
 

@@ -17,7 +17,7 @@ use super::{access, codes};
 pub(super) async fn probe(source: &CinderSource, cx: &JobContext) -> Result<Probe> {
     let volume = source.cinder.volume(cx, volume_id(source)?).await?;
     let version = source.cinder.newest(cx).await?;
-    Ok(Probe::default().identity(volume.id.clone()).version(version.to_string()).size_hint(volume.bytes()))
+    Ok(Probe::default().identity(volume.id.clone()).version(version.to_string()).size_hint(format::digests_size(volume.bytes())))
 }
 
 pub(super) async fn capture(source: &CinderSource, cx: &JobContext, sink: &dyn Sink) -> Result<Summary> {

@@ -46,6 +46,11 @@ pub const BLOCK: u64 = 32 << 10;
 /// The version of the format.
 const VERSION: &str = "1.0.0";
 
+/// About how many bytes the digests of a volume of `size` bytes take: the biggest artifact of a backup.
+pub(super) fn digests_size(size: u64) -> u64 {
+    shafile::ShaWriter::size_hint(size)
+}
+
 /// A time as Cinder's files have it: as Python prints one.
 fn time_text(time: chrono::DateTime<chrono::Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S+00:00").to_string()
