@@ -66,12 +66,13 @@ async fn of_a_volume_of_which_one_percent_changed_one_percent_is_read_and_stored
     let place = Place::swift(&stack, "changed").await;
     let volume = place.demo.volume("rbd1", 1).await;
     let image = stack.image(&volume);
-    // Some of what changes lies where there was data, most where there was none.
-    fill(&stack, &volume, &[(0, 48 * MIB, 1), (512 * MIB, 16 * MIB, 2)]).await;
+    // Each of Ceph's objects is there to its end: of one that is new, all up to what was written counts as changed.
+    let ends = (1..=GIB / OBJECT).map(|n| (n * OBJECT - 4096, 4096, n));
+    fill(&stack, &volume, &ends.chain([(0, 8 * MIB - 4096, 1000), (512 * MIB, MIB, 1001)]).collect::<Vec<_>>()).await;
     let read = Arc::new(AtomicU64::new(0));
     let source = place.source(Arc::new(Counting { inner: place.rbd(), read: Arc::clone(&read) })).volume(&volume).unwrap();
     let full = place.backup(&source.keep_snapshot(true), &[]).await.unwrap();
-    assert!(read.swap(0, Ordering::Relaxed) <= 64 * MIB + OBJECT, "holes were read");
+    read.store(0, Ordering::Relaxed);
 
     // 328 blocks, each for itself: 1 % of a GiB.
     let blocks = GIB / 100 / BLOCK + 1;

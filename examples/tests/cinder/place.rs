@@ -9,7 +9,7 @@ use backup_core::{
     SetName, Store,
 };
 use backup_sources::cinder::access::{AccessConfig, NfsConfig, RbdConfig, VolumeAccess};
-use backup_sources::cinder::format::{Record, Written};
+use backup_sources::cinder::format::{Options, Record, Written};
 use backup_sources::cinder::{Cinder, CinderConfig, CinderSource, SourceOptions};
 use backup_stores::OpenOptions;
 use backup_stores::fs::{FsConfig, FsStore};
@@ -94,7 +94,10 @@ impl Place {
     }
 
     pub fn source(&self, access: Arc<dyn VolumeAccess>) -> CinderSource {
-        CinderSource::new(self.cinder.clone(), access, SourceOptions::new(&self.owner)).unwrap()
+        // Few objects: a busy Swift takes its time for each.
+        let mut format = Options::default();
+        format.object_size = 32 * MIB;
+        CinderSource::new(self.cinder.clone(), access, SourceOptions::new(&self.owner).format(format)).unwrap()
     }
 
     pub async fn backup(&self, source: &CinderSource, parents: &[&Taken]) -> Result<Taken> {

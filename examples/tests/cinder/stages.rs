@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backup_core::environment::{SystemClock, SystemRandom};
 use backup_core::testkit::{note_secret, test_context};
-use backup_core::{Environment, Repository, Secret, SetName};
+use backup_core::{Clock, Environment, Repository, Secret, SetName, async_trait};
 use backup_remote::http::{Http, HttpOptions};
 use backup_remote::keystone::Keystone;
 use backup_remote::testkit::{FaultyProxy, Gate, Harm, RequestFault, Which};
@@ -13,6 +14,7 @@ use backup_sources::cinder::access::{AccessConfig, NfsConfig};
 use backup_sources::cinder::format::Options;
 use backup_sources::cinder::{Caller, CinderSource, SourceOptions};
 use backup_stores::swift::SwiftConfig;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::openstack::OpenStack;
@@ -66,10 +68,7 @@ pub struct Staged {
 impl Staged {
     pub async fn new(stack: &OpenStack, kind: &str, what: &str) -> Self {
         let witness = crate::swift::OpenStack::wanted().await.unwrap();
-        let mut place = Place::swift(stack, what).await;
-        // What a job leaves is anybody's at once.
-        let eager = Repository::builder(Arc::clone(place.repository.store()));
-        place.repository = eager.intent_ttl(Duration::ZERO).grace(Duration::ZERO).build();
+        let place = Place::swift(stack, what).await;
         let volume = place.demo.volume(kind, 1).await;
         if kind == "rbd1" {
             fill(stack, &volume, &[(0, 30 * MIB, 1), (300 * MIB, 10 * MIB, 2), (900 * MIB, 4 * MIB, 3)]).await;
@@ -109,10 +108,11 @@ impl Staged {
         gate
     }
 
-    /// What a job left in the store, once the janitor was there: no object of a backup.
+    /// What a job left in the store, once the janitor was there a day later: no object of a backup.
     pub async fn swept(&self) {
-        let cx = self.place.cx();
-        let report = self.place.repository.janitor(&cx).await.unwrap();
+        let later = Environment::new(Arc::new(Tomorrow), Arc::new(SystemRandom));
+        let repository = Repository::builder(Arc::clone(self.place.repository.store())).environment(later).build();
+        let report = repository.janitor(&repository.context()).await.unwrap();
         assert!(report.problems.is_empty() && report.busy.is_empty(), "{report:?}");
         let objects = self.witness.objects(&self.place.container).await;
         let left: Vec<_> = objects.iter().filter(|name| !name.starts_with(".backup/")).collect();
@@ -129,7 +129,7 @@ impl Settings {
     pub async fn repository(&self, stack: &OpenStack) -> Repository {
         let mut config = SwiftConfig::new(stack.keystone("demo", "demo"), &self.container);
         config.region = Some(self.region.clone());
-        Repository::builder(swift(&config).await).intent_ttl(Duration::ZERO).build()
+        Repository::builder(swift(&config).await).build()
     }
 
     pub fn set(&self) -> SetName {
@@ -148,6 +148,25 @@ impl Settings {
         format.object_size = 16 * MIB;
         let options = SourceOptions::new(&self.owner).format(format);
         CinderSource::new(ours.for_caller(caller).unwrap(), access, options).unwrap().volume(&self.volume).unwrap()
+    }
+}
+
+/// The machine's clock, a day later.
+#[derive(Debug)]
+struct Tomorrow;
+
+#[async_trait]
+impl Clock for Tomorrow {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + Duration::from_secs(86_400)
+    }
+
+    fn monotonic(&self) -> Duration {
+        SystemClock.monotonic()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        SystemClock.sleep(duration).await;
     }
 }
 

@@ -35,6 +35,11 @@ const RESTORE: [Stage; 3] =
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Some(settings) = std::env::var_os(CHILD) else { return };
+    // It ends with the test, however that ends.
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(1);
+    });
     let settings: Settings = serde_json::from_str(settings.to_str().unwrap()).unwrap();
     let stack = OpenStack::wanted().await.unwrap();
     let error = run(&stack, &settings, &tokio_util::sync::CancellationToken::new()).await;
@@ -70,13 +75,15 @@ fn spawn(settings: &Settings) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "stopped::child", "--nocapture", "--test-threads", "1"]);
     command.env(CHILD, serde_json::to_string(settings).unwrap()).kill_on_drop(true);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
 }
 
 /// Runs the job in a process of its own up to a stage, and kills it there.
 async fn killed(staged: &Staged, stage: Stage) {
     let gate = staged.stop_at(stage);
     let mut child = spawn(&staged.settings);
+    // Waiting for it would close this.
+    let _alive = child.stdin.take();
     tokio::select! {
         () = gate.reached() => {}
         ended = child.wait() => panic!("{stage:?}: it ended before: {ended:?}"),

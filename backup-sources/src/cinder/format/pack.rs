@@ -234,10 +234,10 @@ pub(super) fn md5_of(data: &[u8]) -> [u8; 16] {
     Md5::digest(data).into()
 }
 
-/// Whether all bytes are zero.
+/// Whether all bytes are zero: compared, which is quick in builds for tests, too.
 pub(super) fn is_zero(data: &[u8]) -> bool {
-    let (groups, rest) = data.as_chunks::<64>();
-    groups.iter().all(|group| group.iter().fold(0, |all, byte| all | byte) == 0) && rest.iter().all(|byte| *byte == 0)
+    const ZEROS: &[u8] = &[0; 4096];
+    data.chunks(ZEROS.len()).all(|piece| ZEROS.starts_with(piece))
 }
 
 impl fmt::Debug for Packer {
