@@ -291,3 +291,20 @@ async fn instances_that_cannot_be_taken_are_refused_as_the_original_says_it() {
     }
     assert_eq!(world.post("/instance/snapshot", json!({"snapshot": {"name": "n"}})).await.code(), 422);
 }
+
+#[tokio::test]
+async fn incremental_backups_of_an_instance_and_of_its_volumes_move_on_beside_each_other() {
+    let world = World::new().await;
+    let vm = vm(&world, "ACTIVE");
+    let of_volume = world.backed_up(&vm.volumes[0], json!({"incremental": true})).await;
+    let of_instance = async || backed_up(&world, &vm, json!({"incremental": true})).await["id"].as_str().unwrap().to_owned();
+    let wholes = [of_instance().await, of_instance().await];
+    assert_eq!(world.update(&of_volume).await["links"], 2);
+    for whole in wholes {
+        let path = format!("/instance/backup/{whole}");
+        let answer = world.post(&format!("{path}/action"), json!({"update": {}})).await;
+        assert_eq!(answer.code(), 201, "{answer:?}");
+        assert_eq!(over(&world, &path, "backup").await["status"], "active");
+    }
+    assert_eq!(world.hand.ours().len(), 5, "a base each");
+}
