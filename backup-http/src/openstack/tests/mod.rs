@@ -10,6 +10,7 @@ mod listing;
 mod openapi;
 mod quotas;
 mod refusals;
+mod removal;
 mod restore;
 mod rollback;
 mod world;
