@@ -4,7 +4,7 @@ use std::time::Duration;
 use backup_core::SetName;
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::world::{ADMIN, World};
 use crate::openstack::record::{Status, VolumeBackup};
 
 fn incremental() -> Value {
@@ -72,6 +72,24 @@ async fn a_removal_that_has_to_wait_says_for_what() {
     world.delete(&format!("/volume/backup/{id}")).await.id("backup");
     world.until(async || world.backup(&id).await["fail_reason"].as_str().is_some_and(|why| why.contains("stuck"))).await;
     assert_eq!(world.backup(&id).await["status"], "deleting");
+}
+
+#[tokio::test]
+async fn an_imported_backup_takes_no_snapshot_along() {
+    let world = World::new().await;
+    let volume = world.hand.volume("demo", "data", "one");
+    let snapshot = world.hand.snapshot(&volume);
+    let import = async |snapshot: &str| {
+        let backup = json!({
+            "name": "i", "volume_id": volume, "source_zone": "east", "project_id": "demo", "incremental": true, "snapshot_id": snapshot,
+        });
+        world.by(ADMIN, "POST", "/volume/backup", &json!({ "backup": backup })).await
+    };
+    assert_eq!(import("no uuid").await.refused(), (400, "Argument snapshot_id is invalid!".to_owned()));
+    let id = import(&snapshot).await.id("backup");
+    world.delete(&format!("/volume/backup/{id}")).await.id("backup");
+    world.gone(&format!("/volume/backup/{id}")).await;
+    assert!(world.hand.with(|things| things.snapshots.contains_key(&snapshot)));
 }
 
 #[tokio::test]
