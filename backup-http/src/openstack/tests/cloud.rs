@@ -349,6 +349,9 @@ impl Cloud for Fake {
 
     async fn remove_leftover(&self, _: &JobContext, leftover: &Leftover) -> Result<()> {
         self.enter(format!("remove {}", leftover.id)).await?;
+        if leftover.kind == LeftoverKind::Snapshot && self.hand.with(|things| things.stuck) {
+            return Err(Error::new(&codes::STORE_UNAVAILABLE, "told to be stuck"));
+        }
         self.hand.with(|things| match leftover.kind {
             LeftoverKind::Volume => drop(things.volumes.remove(&leftover.id)),
             _ => drop(things.snapshots.remove(&leftover.id)),

@@ -308,3 +308,25 @@ async fn incremental_backups_of_an_instance_and_of_its_volumes_move_on_beside_ea
     }
     assert_eq!(world.hand.ours().len(), 5, "a base each");
 }
+
+#[tokio::test]
+async fn a_failed_instance_snapshot_is_gone_only_with_the_snapshots_that_it_left() {
+    let world = World::new().await;
+    let vm = vm(&world, "ACTIVE");
+    world.hand.with(|things| {
+        things.no_snapshots.push(vm.volumes[1].clone());
+        things.stuck = true;
+    });
+    let snapshot = snapshotted(&world, &vm, json!({})).await;
+    assert_eq!((snapshot["status"].clone(), world.hand.ours().len()), (json!("error"), 1));
+    let path = format!("/instance/snapshot/{}", snapshot["id"].as_str().unwrap());
+    world.delete(&path).await.id("snapshot");
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.get(&path).await.json()["snapshot"]["status"], "deleting");
+    world.hand.with(|things| things.stuck = false);
+    world.clock.auto_advance_up_to(std::time::Duration::from_secs(15));
+    world.gone(&path).await;
+    assert_eq!(world.hand.ours(), []);
+}
