@@ -64,9 +64,18 @@ impl Inner {
         let base = match record.snapshot_id.as_str() {
             "" => None,
             id => match cx.run(self.cloud.snapshot(&cx, by, id)).await? {
-                Some(_) => Some(id.to_owned()),
-                None => {
-                    tracing::warn!(backup = record.id, snapshot = id, "the base snapshot is gone: a new full backup begins");
+                Some(found) if found.status == "available" => Some(id.to_owned()),
+                Some(found) if !found.status.starts_with("error") => {
+                    let what = format!("the base snapshot {id} is `{}`", found.status);
+                    return Err(Error::new(&codes::SOURCE_FAILED, what));
+                }
+                // It will not become readable again.
+                _ => {
+                    tracing::warn!(
+                        backup = record.id,
+                        snapshot = id,
+                        "the base snapshot is gone or in error: a new full backup begins"
+                    );
                     return Ok(None);
                 }
             },
