@@ -67,6 +67,8 @@ pub(super) struct Hand {
     pub(super) running: AtomicUsize,
     pub(super) fails: AtomicBool,
     pub(super) unreachable: AtomicBool,
+    /// Volumes of this cloud are read and compared as a whole.
+    pub(super) no_bases: AtomicBool,
     ids: AtomicU64,
 }
 
@@ -79,6 +81,7 @@ impl Hand {
             running: AtomicUsize::new(0),
             fails: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
+            no_bases: AtomicBool::new(false),
             ids: AtomicU64::new(1),
         })
     }
@@ -261,6 +264,10 @@ impl Cloud for Fake {
     async fn limit(&self, _: &JobContext, _: &Principal, resource: Resource) -> Result<Option<u64>> {
         self.enter(format!("limit {}", resource.as_str())).await?;
         Ok(self.hand.with(|things| things.limits.get(resource.as_str()).copied()))
+    }
+
+    fn keeps_bases(&self) -> bool {
+        !self.hand.no_bases.load(Ordering::SeqCst)
     }
 
     fn source(&self, by: &Principal, order: SourceOrder) -> Result<Arc<dyn Source>> {

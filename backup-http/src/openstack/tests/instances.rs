@@ -330,3 +330,18 @@ async fn a_failed_instance_snapshot_is_gone_only_with_the_snapshots_that_it_left
     world.gone(&path).await;
     assert_eq!(world.hand.ours(), []);
 }
+
+#[tokio::test]
+async fn where_no_bases_are_kept_no_member_keeps_one() {
+    let world = World::new().await;
+    world.hand.no_bases.store(true, Ordering::SeqCst);
+    let vm = vm(&world, "ACTIVE");
+    let backup = backed_up(&world, &vm, json!({"incremental": true})).await;
+    assert_eq!(world.hand.ours(), []);
+    let path = format!("/instance/backup/{}", backup["id"].as_str().unwrap());
+    assert_eq!(world.post(&format!("{path}/action"), json!({"update": {}})).await.code(), 201);
+    assert_eq!(over(&world, &path, "backup").await["status"], "active");
+    let member = world.backup(backup["volume_backups"][0]["id"].as_str().unwrap()).await;
+    assert_eq!((member["snapshot_id"].clone(), member["links"].clone()), (json!(""), json!(2)));
+    assert_eq!(world.hand.ours(), []);
+}

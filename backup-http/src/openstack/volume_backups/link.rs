@@ -37,7 +37,7 @@ impl Inner {
         let mut order = SourceOrder::new(volume, link.as_str(), record.name.as_str());
         order.snapshot.clone_from(&work.snapshot);
         order.parent = parent.map(|(_, parent)| parent);
-        order.keep_base = record.incremental;
+        order.keep_base = record.incremental && self.cloud.keeps_bases();
         let source = self.cloud.source(&work.by, order)?;
         let request = BackupRequest::new(record.set.clone())
             .parents(parents)

@@ -82,7 +82,7 @@ impl Inner {
         info: &BackupInfo,
     ) -> Result<()> {
         let Some(record) = self.get::<VolumeBackup>(project, id).await? else { return Ok(()) };
-        let base = match record.incremental {
+        let base = match record.incremental && self.cloud.keeps_bases() {
             true => self.base_of(by, info).await,
             false => None,
         };
