@@ -7,6 +7,7 @@ mod forward;
 mod incremental;
 mod instances;
 mod listing;
+mod moving;
 mod openapi;
 mod quotas;
 mod refusals;

@@ -100,6 +100,7 @@ impl Inner {
             old_bases: Vec::new(),
             pending: Some(Pending::new(self.new_id())),
             snapshots: Vec::new(),
+            moving: None,
         })
     }
 

@@ -8,6 +8,7 @@ use backup_core::repository::DeleteOptions;
 use backup_core::service::{SubmitOptions, Target};
 use backup_core::{BackupId, Error, ErrorKind, Result, Retry, SetName};
 
+use super::moving::check_still;
 use crate::openstack::errors::Failure;
 use crate::openstack::record::{Status, VolumeBackup};
 use crate::openstack::{Inner, PATIENCE, Principal, locks, why};
@@ -42,6 +43,7 @@ impl Inner {
         let owner = self.owner.name().to_owned();
         let mut first = false;
         let amended = self.amend::<VolumeBackup>(&record.project_id, &record.id, |record| {
+            check_still(record)?;
             first = record.status != Status::Deleting;
             (record.status, record.owner) = (Status::Deleting, Some(owner.clone()));
             Ok(())
