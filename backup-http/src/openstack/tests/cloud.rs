@@ -390,6 +390,7 @@ impl Source for Capture {
         let role = if order.keep_base { Role::Base } else { Role::Temporary };
         let own = || hand.take(project, &order.volume.id, &order.backup_id, Some(role), cx.job().as_str());
         let snapshot = order.snapshot.clone().unwrap_or_else(own);
+        let size = hand.with(|things| things.volumes[&order.volume.id].volume.size) << 30;
         let captured = async {
             hand.pass(cx).await?;
             fake.alive().await;
@@ -406,7 +407,7 @@ impl Source for Capture {
         }
         captured?;
         let revision = Revision { position: Position::Name(snapshot), certainty: Certainty::Exact };
-        Ok(Summary::default().revision(revision))
+        Ok(Summary::default().revision(revision).integrity(json!({ "size": size })))
     }
 
     async fn restore(&self, cx: &JobContext, reader: &dyn BackupReader, target: &RestoreTarget) -> Result<RestoreReport> {

@@ -103,6 +103,18 @@ impl Inner {
         Ok(None)
     }
 
+    /// GiB of what was stored, as its source says it: the volume may have grown since it was looked at.
+    pub(super) async fn stored_size(&self, record: &VolumeBackup, info: &BackupInfo) -> Option<u64> {
+        let cx = self.looking();
+        match cx.run(self.repository.manifest(&cx, &record.set, &info.id)).await {
+            Ok(manifest) => Some(manifest.source.integrity.as_ref()?.get("size")?.as_u64()?.div_ceil(1 << 30)),
+            Err(error) => {
+                tracing::warn!(backup = record.id, %error, "the size of what was stored is not known; it is that of the volume");
+                None
+            }
+        }
+    }
+
     /// Waits for the end of a job, and asks it to end when `cancel` does.
     pub(in crate::openstack) async fn ended<T>(&self, handle: JobHandle<T>, cancel: &CancellationToken) -> Result<T> {
         let id = handle.id().clone();

@@ -86,6 +86,7 @@ impl Inner {
             true => self.base_of(by, info).await,
             false => None,
         };
+        let stored = self.stored_size(&record, info).await;
         let now = self.now();
         let kept = self
             .amend_surely::<VolumeBackup>(project, id, |record| {
@@ -96,7 +97,7 @@ impl Inner {
                     record.links.push(info.id.clone());
                 }
                 if let Some(pending) = record.pending.take() {
-                    record.size = pending.size.or(record.size);
+                    record.size = stored.or(pending.size).or(record.size);
                     record.property = if pending.bootable { "bootable=true".to_owned() } else { String::new() };
                 }
                 let base = base.clone().unwrap_or_default();
