@@ -148,7 +148,7 @@ async fn a_group_is_shown_with_its_head_alone_as_one_backup_of_all_its_files() {
     let head = world.store.raw_get("tapes/1/a.head").unwrap().len();
     assert_eq!((info.artifacts, info.stored_size), (4, (sizes + head) as u64));
     assert_eq!((info.state.clone(), info.group.as_deref()), (State::Adopted, Some("a")));
-    assert_eq!(world.repository.sets(&world.cx()).await.unwrap(), [world.set.clone()]);
+    assert_eq!(world.repository.sets(&world.cx()).await.unwrap(), std::slice::from_ref(&world.set));
 
     is_whole(&world, info, 1, "a", 3).await;
     let again = list(&world).await;
@@ -159,7 +159,7 @@ async fn a_group_is_shown_with_its_head_alone_as_one_backup_of_all_its_files() {
     assert_eq!((manifest.source.kind.as_str(), manifest.source.identity.as_deref()), ("tape", Some("deck")));
     let fresh = on_tapes(world.beside(7));
     assert_eq!(list(&fresh).await.len(), 1, "a process that knows nothing takes an adopted group for a new one");
-    assert_eq!(fresh.repository.sets(&fresh.cx()).await.unwrap(), [world.set.clone()]);
+    assert_eq!(fresh.repository.sets(&fresh.cx()).await.unwrap(), std::slice::from_ref(&world.set));
     let report = fresh.repository.verify(&fresh.cx(), &world.set, &info.id, VerifyLevel::Restorable, None).await.unwrap();
     assert!(report.is_good());
     world.store.flip_bit("tapes/1/a.part-00002", 40, 0);
@@ -209,7 +209,7 @@ async fn what_an_adopted_backup_needs_is_adopted_first_and_protected_before_and_
     let fresh = on_tapes(world.beside(6));
     let third = list(&fresh).await[3].clone();
     let opened = fresh.repository.open(&fresh.cx(), &world.set, &third.id).await.unwrap();
-    assert_eq!(opened.manifest().parents, [second.id.clone()]);
+    assert_eq!(opened.manifest().parents, std::slice::from_ref(&second.id));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A large volume needs as much memory as a small one. One test alone, because it looks at the whole process.
 #![cfg(all(feature = "cinder", target_os = "linux"))]
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 

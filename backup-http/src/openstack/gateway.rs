@@ -106,7 +106,7 @@ fn rewritten(uri: &Uri) -> Option<Uri> {
 }
 
 impl Gateway {
-    async fn to_cinder(self, path: Option<String>, request: Request) -> Response {
+    async fn cinder(self, path: Option<String>, request: Request) -> Response {
         let forwarded = async {
             let (inner, caller) = self.dialect.asked(request.headers()).await?;
             let path = path.ok_or_else(|| Failure::not_found("Not Found"))?;
@@ -117,19 +117,19 @@ impl Gateway {
 }
 
 async fn volumes(State(gateway): State<Gateway>, request: Request) -> Response {
-    gateway.to_cinder(Some("/volumes".to_owned()), request).await
+    gateway.cinder(Some("/volumes".to_owned()), request).await
 }
 
 async fn volumes_in_detail(State(gateway): State<Gateway>, request: Request) -> Response {
-    gateway.to_cinder(Some("/volumes/detail".to_owned()), request).await
+    gateway.cinder(Some("/volumes/detail".to_owned()), request).await
 }
 
 async fn volume(State(gateway): State<Gateway>, id: Segment, request: Request) -> Response {
-    gateway.to_cinder(checked(id).map(|id| format!("/volumes/{id}")), request).await
+    gateway.cinder(checked(id).map(|id| format!("/volumes/{id}")), request).await
 }
 
 async fn metadata(State(gateway): State<Gateway>, id: Segment, request: Request) -> Response {
-    gateway.to_cinder(checked(id).map(|id| format!("/volumes/{id}/metadata")), request).await
+    gateway.cinder(checked(id).map(|id| format!("/volumes/{id}/metadata")), request).await
 }
 
 async fn member(
@@ -143,19 +143,19 @@ async fn member(
         let dots = key.bytes().all(|byte| byte == b'.');
         (plain && !dots).then_some(()).and_then(|()| Some(format!("/volumes/{}/metadata/{key}", uuid(&id)?)))
     });
-    gateway.to_cinder(path, request).await
+    gateway.cinder(path, request).await
 }
 
 async fn snapshots(State(gateway): State<Gateway>, request: Request) -> Response {
-    gateway.to_cinder(Some("/snapshots".to_owned()), request).await
+    gateway.cinder(Some("/snapshots".to_owned()), request).await
 }
 
 async fn snapshots_in_detail(State(gateway): State<Gateway>, request: Request) -> Response {
-    gateway.to_cinder(Some("/snapshots/detail".to_owned()), request).await
+    gateway.cinder(Some("/snapshots/detail".to_owned()), request).await
 }
 
 async fn snapshot(State(gateway): State<Gateway>, id: Segment, request: Request) -> Response {
-    gateway.to_cinder(checked(id).map(|id| format!("/snapshots/{id}")), request).await
+    gateway.cinder(checked(id).map(|id| format!("/snapshots/{id}")), request).await
 }
 
 fn checked(id: Segment) -> Option<String> {

@@ -127,7 +127,8 @@ impl Inner {
         }
         if removing {
             self.take_over(&record).await?;
-            self.begin_removal(record, Removed::new());
+            let (leave, _) = self.claim(&live);
+            self.begin_removal(leave, record, Removed::new());
             return Ok(true);
         }
         let Some(_lock) = self.locks.try_lock(&locks::volume(&record.volume_id)).await? else { return Ok(false) };
@@ -185,6 +186,8 @@ impl Inner {
         if self.is_worked_on(&restore.owner, &restore.id).await? {
             return Ok(true);
         }
+        // Looked at again: until now it may have come to its end, and its volume be somebody's.
+        let Some(restore) = &self.restore(restore).await? else { return Ok(true) };
         let by = Principal::Project(restore.project.clone());
         if restore.restored {
             match self.settle(&by, restore, None).await {
@@ -203,6 +206,10 @@ impl Inner {
             return Ok(true);
         }
         let Some(lock) = self.locks.try_lock(&locks::volume(&rollback.volume_id)).await? else { return Ok(false) };
+        // Looked at again: until now it may have come to its end, and the volume be written to.
+        if !self.rollbacks().await?.contains(rollback) || self.is_live(&live_id(&rollback.volume_id)) {
+            return Ok(true);
+        }
         let by = Principal::Project(rollback.project.clone());
         let looked = async {
             let volume = self.quiet_volume(&by, &rollback.volume_id).await?;
@@ -243,6 +250,10 @@ impl Inner {
         }
         // Its snapshots carry its id, those included that it does not know of; the sweep removes them.
         self.amend_surely::<InstanceSnapshot>(&project, &id, |record| {
+            // Until now it may have come to its end.
+            if record.owner.as_ref() != Some(owner) || record.status == Status::Deleting {
+                return;
+            }
             (record.status, record.owner) = (Status::Error, None);
             record.fail_reason = Some(WHY.to_owned());
             record.members.clear();
@@ -276,6 +287,10 @@ impl Inner {
         let whole = self.members_are_active(&record).await.map_err(failed)?;
         let now = self.now();
         self.amend_surely::<InstanceBackup>(&project, &id, |record| {
+            // Until now it may have come to its end.
+            if record.owner.as_ref() != Some(owner) || record.status == Status::Deleting {
+                return;
+            }
             if whole && record.status == Status::Updating {
                 record.updated_at = Some(now);
             }

@@ -31,6 +31,4 @@ backup_core::error_codes! {
         "The volume is encrypted by Cinder, and its bytes are of no use without its key.", "Back it up from inside of the instance.";
     TOO_SMALL = "cinder.too_small", InvalidInput, Never,
         "The volume to restore into is smaller than the backup.", "Give a size that is at least the backup's.";
-    LEFT = "cinder.left", Source, Later,
-        "Something temporary could not be removed from Cinder.", "It is removed by the next recovery; otherwise delete by hand what the message names.";
 }

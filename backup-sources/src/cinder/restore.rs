@@ -8,7 +8,7 @@ use serde_json::json;
 use super::access::{FileVolume, Place, VolumeWriter};
 use super::client::{CreateVolume, GIB, Mode, Volume, gone};
 use super::codes;
-use super::format::{self, Written};
+use super::format;
 use super::source::CinderSource;
 use super::target::{Into, NewVolume, Target};
 use super::temporary::{CLEANUP, FAILED, Mark, OWNER, ROLE, Role, Temporaries, retried};
@@ -349,8 +349,10 @@ fn order(reader: &dyn BackupReader, new: &NewVolume) -> Result<CreateVolume> {
 }
 
 /// The size of the volume in bytes, where the manifest says so.
+///
+/// Backups of Cinder's own say less of themselves than ours, but this by the same name.
 fn size(reader: &dyn BackupReader) -> Option<u64> {
-    Written::of(reader.manifest()).ok().map(|written| written.size)
+    reader.manifest().source.integrity.as_ref()?.get("size")?.as_u64()
 }
 
 /// Writes everything, and makes it durable; or ends it.

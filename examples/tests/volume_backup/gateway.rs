@@ -68,7 +68,14 @@ async fn volumes_and_instances_are_managed_through_the_gateway_as_at_cinder_and_
     other.told(404, "POST", &format!("/compute/instance/{SERVER}/action"), &stop);
 
     // What is nobody's.
-    for path in ["/block/volume/..%2Fvolumes", "/block/volume/x", "/block/volume/x/metadata", "/block/types", "/block/backups", "/compute/flavors"] {
+    for path in [
+        "/block/volume/..%2Fvolumes",
+        "/block/volume/x",
+        "/block/volume/x/metadata",
+        "/block/types",
+        "/block/backups",
+        "/compute/flavors",
+    ] {
         assert!(demo.told(404, "GET", path, &NOTHING)["message"].is_string(), "{path}");
     }
     let nobody = User { token: "nonsense".to_owned(), ..demo };

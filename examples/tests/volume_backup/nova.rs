@@ -64,10 +64,8 @@ impl Nova {
             cx: test_context(&Environment::default()),
         };
         let (servers, actions) = (Arc::clone(&site.servers), Arc::clone(&site.actions));
-        let router = Router::new()
-            .route("/v2.1/servers/{id}", get(show))
-            .route("/v2.1/servers/{id}/action", post(act))
-            .with_state(site);
+        let router =
+            Router::new().route("/v2.1/servers/{id}", get(show)).route("/v2.1/servers/{id}/action", post(act)).with_state(site);
         let task = tokio::spawn(server.run(router, CancellationToken::new(), Duration::ZERO));
         Self { servers, actions, task, _turn: turn }
     }
@@ -101,9 +99,8 @@ impl Site {
         let token = headers.get("x-auth-token").and_then(|token| token.to_str().ok()).unwrap_or_default();
         let said = self.validator.validate(&self.cx, &Secret::from(token)).await.unwrap().ok_or_else(unauthorized)?;
         let server = self.servers.lock().unwrap().get(id).cloned();
-        let seen = server.filter(|server| {
-            said.has_role("admin") || said.project.as_ref().is_some_and(|project| project.id == server.project)
-        });
+        let seen = server
+            .filter(|server| said.has_role("admin") || said.project.as_ref().is_some_and(|project| project.id == server.project));
         seen.ok_or_else(|| {
             let text = format!("Instance {id} could not be found.");
             (StatusCode::NOT_FOUND, Json(json!({ "itemNotFound": { "code": 404, "message": text } }))).into_response()
@@ -116,8 +113,7 @@ async fn show(State(site): State<Site>, Path(id): Path<String>, headers: HeaderM
         Ok(server) => server,
         Err(answer) => return answer,
     };
-    let volumes: Vec<Value> =
-        server.volumes.iter().map(|id| json!({ "id": id, "delete_on_termination": false })).collect();
+    let volumes: Vec<Value> = server.volumes.iter().map(|id| json!({ "id": id, "delete_on_termination": false })).collect();
     Json(json!({ "server": {
         "id": id,
         "name": "of a test",

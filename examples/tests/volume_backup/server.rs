@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use backup_core::testkit::{free_port, note_secret, test_context};
 use backup_core::Environment;
+use backup_core::testkit::{free_port, note_secret, test_context};
 use backup_remote::http::{Http, HttpOptions};
 use backup_remote::keystone::Keystone;
 use backup_remote::{CallLimits, Calls};
@@ -82,7 +82,7 @@ impl Server {
 pub struct User {
     pub token: String,
     pub project: String,
-    port: u16,
+    pub port: u16,
 }
 
 impl User {

@@ -6,9 +6,11 @@ use super::world::{ADMIN, DEMO, OTHER, World};
 async fn a_backup_has_the_fields_of_the_original_and_its_point_is_in_the_repository() {
     let world = World::new().await;
     let volume = world.hand.volume("demo", "data", "hello");
+    world.close_gate();
     let id = world.begin(&volume, json!({"plan_id": "p", "retention": 3, "property": "x", "unknown": 1})).await;
     let building = world.backup(&id).await;
     assert_eq!((building["size"].clone(), building["status"].clone()), (Value::Null, json!("building")));
+    world.open_gate();
     let mut backup = world.over(&id).await;
     let fields = backup.as_object_mut().unwrap();
     assert_eq!(fields.remove("links"), Some(json!(1)));
@@ -108,6 +110,7 @@ async fn retention_keeps_the_newest_whole_full_ones_of_a_plan_and_volume() {
     let failed = world.begin(&volume, plan.clone()).await;
     assert_eq!(world.over(&failed).await["status"], "error");
     world.hand.fails.store(false, std::sync::atomic::Ordering::SeqCst);
+    world.clock.advance(std::time::Duration::from_secs(1));
     assert_eq!(world.backup(&first).await["status"], "active");
     let third = world.backed_up(&volume, plan).await;
     world.gone(&format!("/volume/backup/{first}")).await;

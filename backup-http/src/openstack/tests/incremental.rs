@@ -99,7 +99,7 @@ async fn there_is_one_incremental_backup_of_a_volume_in_a_project() {
     let foreign = world.by(ADMIN, "POST", "/volume/backup", &body).await;
     assert_eq!(foreign.code(), 201, "{foreign:?}");
     // One in error does not, either; but then it cannot be moved on beside the other one.
-    world.over(&foreign.json()["backup"]["id"].as_str().unwrap().to_owned()).await;
+    world.over(foreign.json()["backup"]["id"].as_str().unwrap()).await;
     world.hand.fails.store(true, Ordering::SeqCst);
     assert_eq!(world.update(&id).await["status"], "error");
     world.hand.fails.store(false, Ordering::SeqCst);

@@ -15,12 +15,12 @@ async fn a_list_is_of_the_own_project_and_of_all_for_an_administrator_who_says_s
     let volume = world.hand.volume("demo", "data", "one");
     let (first, second) = (world.backed_up(&volume, json!({})).await, world.backed_up(&volume, json!({"name": "x"})).await);
     assert_eq!(ids(&world, DEMO, "").await, [second.clone(), first.clone()], "the newest first");
-    assert_eq!(ids(&world, DEMO, "?name=x&unknown=1").await, [second.clone()]);
+    assert_eq!(ids(&world, DEMO, "?name=x&unknown=1").await, std::slice::from_ref(&second));
     assert_eq!(ids(&world, OTHER, "?all_projects=true").await, [""; 0]);
     assert_eq!(ids(&world, ADMIN, "").await, [""; 0]);
     assert_eq!(ids(&world, ADMIN, "?all_projects=yes").await, [second.clone(), first.clone()]);
-    assert_eq!(ids(&world, DEMO, "?limit=1").await, [second.clone()]);
-    assert_eq!(ids(&world, DEMO, &format!("?limit=1&marker={second}")).await, [first.clone()]);
+    assert_eq!(ids(&world, DEMO, "?limit=1").await, std::slice::from_ref(&second));
+    assert_eq!(ids(&world, DEMO, &format!("?limit=1&marker={second}")).await, std::slice::from_ref(&first));
     assert_eq!(ids(&world, DEMO, &format!("?marker={first}")).await, [""; 0]);
     for (query, code) in [
         ("all_projects=maybe", 422),

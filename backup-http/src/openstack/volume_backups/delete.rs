@@ -11,11 +11,16 @@ use backup_core::{BackupId, Error, ErrorKind, Result, Retry, SetName};
 use super::moving::check_still;
 use crate::openstack::errors::Failure;
 use crate::openstack::record::{Status, VolumeBackup};
-use crate::openstack::{Inner, PATIENCE, Principal, locks, why};
+use crate::openstack::{Inner, Leave, PATIENCE, Principal, locks, why};
 
 /// The pause after a removal that failed and may succeed later; it doubles up to the longest.
 const PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// The live work of a removal.
+pub(in crate::openstack) fn removal_id(backup: &str) -> String {
+    format!("removal/{backup}")
+}
 
 /// A removal that was begun.
 pub(in crate::openstack) type Removed = tokio_util::sync::CancellationToken;
@@ -40,6 +45,8 @@ impl Inner {
         if self.is_being_restored(&record.id).await.map_err(|error| Failure::internal(&error))? {
             return Err(Failure::conflict(format!("Volume backup {} is being restored!", record.id)));
         }
+        // Claimed before it can be seen.
+        let (leave, _) = self.claim(&removal_id(&record.id));
         let owner = self.owner.name().to_owned();
         let mut first = false;
         let amended = self.amend::<VolumeBackup>(&record.project_id, &record.id, |record| {
@@ -53,7 +60,7 @@ impl Inner {
         match amended {
             Some(record) if first => {
                 tracing::info!(backup = record.id, "the removal of a volume backup was taken on");
-                self.begin_removal(record, ended.clone());
+                self.begin_removal(leave, record, ended.clone());
             }
             _ => ended.cancel(),
         }
@@ -61,11 +68,10 @@ impl Inner {
     }
 
     /// Goes on removing in the background; what works on the backup is asked to end.
-    pub(in crate::openstack) fn begin_removal(self: &Arc<Self>, record: VolumeBackup, ended: Removed) {
+    pub(in crate::openstack) fn begin_removal(self: &Arc<Self>, leave: Leave, record: VolumeBackup, ended: Removed) {
         if let Some(work) = self.live().get(&record.id) {
             work.cancel();
         }
-        let (leave, _) = self.claim(&format!("removal/{}", record.id));
         let this = Arc::clone(self);
         let end = ended.drop_guard();
         self.spawn(leave, async move {

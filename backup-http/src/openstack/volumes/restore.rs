@@ -24,6 +24,10 @@ const PREFIX: &str = "openstack/restores/";
 
 /// How often the end of a restore is tried at the cloud before that is left for later, with a pause in between.
 const SETTLE_TRIES: u32 = 5;
+
+/// How often it is tried to note that a restore has its data, with a second in between.
+const KEEP_TRIES: u32 = 10;
+
 const SETTLE_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the body of a request says.
@@ -169,8 +173,10 @@ impl Inner {
         let mut reason = result.as_ref().err().map(why);
         if result.is_ok() {
             restore.restored = true;
-            if let Err(error) = self.keep_restore(&restore).await {
-                tracing::warn!(restore = restore.id, %error, "that a restore has all its data could not be noted");
+            // Not before it is noted is the volume anybody's: what is not noted is deleted when it is taken up.
+            if !self.keep_restored(&restore).await {
+                self.disorder.notify_one();
+                return;
             }
         }
         for attempt in 1..=SETTLE_TRIES {
@@ -217,12 +223,29 @@ impl Inner {
         kept::set(&*self.state, &restore.key(), Expected::Any, restore).await.map(drop)
     }
 
+    /// Notes that all data is there; false when the state fails for long.
+    async fn keep_restored(&self, restore: &Restore) -> bool {
+        for _ in 0..KEEP_TRIES {
+            match self.keep_restore(restore).await {
+                Ok(()) => return true,
+                Err(error) => tracing::warn!(restore = restore.id, %error, "that a restore has all its data could not be noted"),
+            }
+            self.pause(Duration::from_secs(1)).await;
+        }
+        false
+    }
+
     /// One that stays noted is ended later.
     async fn forget_restore(&self, restore: &Restore) {
         if let Err(error) = kept::remove(&*self.state, &restore.key()).await {
             tracing::warn!(restore = restore.id, %error, "a restore that did not begin is still noted");
         }
         self.disorder.notify_one();
+    }
+
+    /// A restore as it is noted by now, `None` when it has ended.
+    pub(in crate::openstack) async fn restore(&self, restore: &Restore) -> Result<Option<Restore>> {
+        kept::get(&*self.state, &restore.key()).await
     }
 
     /// Restores that have not ended: of a backup, or all.

@@ -1,6 +1,7 @@
 //! A volume back to one of its snapshots.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use backup_core::state::Expected;
@@ -147,8 +148,13 @@ impl Inner {
                 Ok(()) => tracing::info!(volume = volume.id, snapshot = snapshot.id, "a rollback is done"),
                 Err(error) => tracing::error!(volume = volume.id, snapshot = snapshot.id, %error, "a rollback failed"),
             }
-            if let Err(error) = this.forget_rollback(&volume.id).await {
+            // One that stays noted would be done again: until then the volume is not free.
+            while let Err(error) = this.forget_rollback(&volume.id).await {
                 tracing::warn!(volume = volume.id, %error, "a rollback that has ended is still noted");
+                if this.stopping.is_cancelled() {
+                    break;
+                }
+                this.pause(Duration::from_secs(1)).await;
             }
             drop(lock);
             let _ = tell.send(result);

@@ -100,9 +100,8 @@ async fn onto_device(cx: &JobContext, backup: &dyn BackupReader, path: &Path) ->
     }
     let file = Arc::new(device);
     let mut writer = Target { file: Arc::clone(&file), path: path.to_owned(), size: Some(room) };
-    let size = format::restore(cx, backup, &mut writer, false).await.map_err(|error| {
+    let size = format::restore(cx, backup, &mut writer, false).await.inspect_err(|_| {
         note(&format!("{} is neither what it was nor the volume: restore it again", path.display()));
-        error
     })?;
     blocking(move || file.sync_all()).await?;
     Ok(size)

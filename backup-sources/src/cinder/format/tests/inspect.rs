@@ -52,7 +52,7 @@ fn edit(files: &Files, name: &str, change: impl FnOnce(&mut Value)) -> Files {
     files
 }
 
-fn object<'a>(metadata: &'a mut Value, number: usize) -> &'a mut Value {
+fn object(metadata: &mut Value, number: usize) -> &mut Value {
     let object = metadata["objects"][number - 1].as_object_mut().unwrap();
     object.values_mut().next().unwrap()
 }

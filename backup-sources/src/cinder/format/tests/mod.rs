@@ -50,7 +50,7 @@ pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
 /// The whole volume in pieces of an odd size, long runs of zeros as such or left out.
 pub(super) fn extents(volume: &[u8], piece: usize) -> Extents {
     let parts = volume.chunks(piece).zip((0..).step_by(piece)).filter_map(|(part, at)| match part.iter().all(|b| *b == 0) {
-        true if at / piece % 2 == 0 => None,
+        true if (at / piece).is_multiple_of(2) => None,
         true => Some(Ok(Extent::Zero { offset: at as u64, length: part.len() as u64 })),
         false => Some(Ok(Extent::Data { offset: at as u64, bytes: Bytes::copy_from_slice(part) })),
     });
