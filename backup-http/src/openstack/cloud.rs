@@ -425,6 +425,9 @@ pub trait Cloud: Send + Sync + fmt::Debug + 'static {
     /// How many of something a project may have; `None` for as many as it likes.
     async fn limit(&self, cx: &JobContext, by: &Principal, resource: Resource) -> Result<Option<u64>>;
 
+    /// Whether the snapshot that an incremental backup was read from stays at the cloud, so that the next one reads only what changed since.
+    fn keeps_bases(&self) -> bool;
+
     /// What captures a volume. Everything that it makes at the cloud carries the id of its job (`JobContext::job`) and its role.
     fn source(&self, by: &Principal, order: SourceOrder) -> Result<Arc<dyn Source>>;
 

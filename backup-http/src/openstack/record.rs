@@ -48,8 +48,6 @@ pub(super) trait Kept: Serialize + DeserializeOwned + Clone + Send + Sync + 'sta
     fn name(&self) -> &str;
     fn created_at(&self) -> DateTime<Utc>;
     fn status(&self) -> Status;
-    /// The process that works on it.
-    fn owner(&self) -> Option<&str>;
 
     fn key(&self) -> String {
         key::<Self>(self.project(), self.id())
@@ -84,10 +82,6 @@ macro_rules! kept {
 
             fn status(&self) -> Status {
                 self.status
-            }
-
-            fn owner(&self) -> Option<&str> {
-                self.owner.as_deref()
             }
         }
     };
@@ -140,6 +134,9 @@ pub(super) struct VolumeBackup {
     pub(super) pending: Option<Pending>,
     #[serde(default)]
     pub(super) snapshots: Vec<SnapshotRow>,
+    /// It is being moved here from another project, and does not count before that has it no more.
+    #[serde(default)]
+    pub(super) moving: Option<Moving>,
 }
 
 impl VolumeBackup {
@@ -163,6 +160,15 @@ impl Pending {
     pub(super) fn new(link: String) -> Self {
         Self { link, size: None, bootable: false }
     }
+}
+
+/// Where a backup comes from that is being moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Moving {
+    /// The project that has it.
+    pub(super) from: String,
+    /// What it is there, and will be here.
+    pub(super) status: Status,
 }
 
 /// A snapshot in the list of a volume backup.

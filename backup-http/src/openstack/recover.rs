@@ -106,6 +106,13 @@ impl Inner {
     }
 
     async fn order_volume_backup(self: &Arc<Self>, record: VolumeBackup) -> Result<bool> {
+        if record.moving.is_some() {
+            let owner = record.owner.as_deref().unwrap_or_default();
+            return match self.is_worked_on(owner, &record.id).await? {
+                true => Ok(true),
+                false => self.order_move(&record).await.map(|()| true),
+            };
+        }
         let Some(owner) = record.owner.clone() else {
             if !record.old_links.is_empty() || !record.old_bases.is_empty() {
                 let Some(_lock) = self.locks.try_lock(&locks::volume(&record.volume_id)).await? else { return Ok(false) };

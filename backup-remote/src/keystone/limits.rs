@@ -38,7 +38,7 @@ struct RegisteredLimit {
 
 impl Keystone {
     /// How many of a `resource` of a service the project `project_id` may have: its own limit, else the registered one; nothing when
-    /// there is none or it is negative. `region` is the region whose limits count before those of no region; those of other regions do
+    /// there is none, and `u64::MAX` for a negative one, which means that it may have as many as it likes. `region` is the region whose limits count before those of no region; those of other regions do
     /// not count.
     ///
     /// `token` is one of the project itself: to another project's member Keystone does not show the limits.
@@ -64,12 +64,12 @@ impl Keystone {
         let own = own.limits.into_iter().filter(|limit| limit.resource_name == resource);
         let own = own.filter(|limit| limit.project_id.as_deref() == Some(project_id));
         if let Some(limit) = nearest(own.map(|limit| (limit.region_id, limit.resource_limit)), region) {
-            return Ok(u64::try_from(limit).ok());
+            return Ok(Some(meant(limit)));
         }
         let registered: Registered = self.ask(cx, token, &format!("registered_limits?{query}")).await?;
         let registered = registered.registered_limits.into_iter().filter(|limit| limit.resource_name == resource);
         let limit = nearest(registered.map(|limit| (limit.region_id, limit.default_limit)), region);
-        Ok(limit.and_then(|limit| u64::try_from(limit).ok()))
+        Ok(limit.map(meant))
     }
 
     async fn ask<T: DeserializeOwned>(&self, cx: &JobContext, token: &Secret, what: &str) -> Result<T> {
@@ -91,6 +91,10 @@ impl Keystone {
             )),
         }
     }
+}
+
+fn meant(limit: i64) -> u64 {
+    u64::try_from(limit).unwrap_or(u64::MAX)
 }
 
 /// The limit of the region, else the one of no region.

@@ -45,7 +45,11 @@ pub(super) async fn run(plan: Plan) -> Result<()> {
     stop.cancel();
     janitor.cancel_token().cancel();
     let ended = async {
-        tokio::join!(service.stop(grace), own);
+        // What it leaves in the middle is taken up by the next one.
+        let own = tokio::time::timeout(grace + LAST_ANSWERS, own);
+        if tokio::join!(service.stop(grace), own).1.is_err() {
+            tracing::warn!("not all has ended in time; the next start goes on with it");
+        }
         serving.await
     };
     tokio::select! {

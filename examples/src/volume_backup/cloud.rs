@@ -129,6 +129,11 @@ impl Cloud for RealCloud {
         Ok(limit.or(own))
     }
 
+    fn keeps_bases(&self) -> bool {
+        // Elsewhere nobody can tell what changed since it: everything is read and compared.
+        self.access.reads_snapshots()
+    }
+
     fn source(&self, by: &Principal, order: SourceOrder) -> Result<Arc<dyn Source>> {
         let mut source = self.of(by)?.volume(&order.volume.id)?.backup_id(&order.backup_id)?.named(order.name, None);
         if let Some(snapshot) = &order.snapshot {
@@ -137,9 +142,7 @@ impl Cloud for RealCloud {
         if let Some(parent) = order.parent {
             source = source.incremental(parent.reader, parent.base.as_deref())?;
         }
-        // Elsewhere nobody can tell what changed since it: everything is read and compared.
-        let keeps = order.keep_base && self.access.reads_snapshots();
-        Ok(Arc::new(source.keep_snapshot(keeps)))
+        Ok(Arc::new(source.keep_snapshot(order.keep_base && self.keeps_bases())))
     }
 
     async fn create_volume(&self, cx: &JobContext, by: &Principal, order: &VolumeOrder) -> Result<String> {

@@ -42,7 +42,7 @@ pub struct Config {
     volume_access: AccessConfig,
     #[serde(default)]
     connector: Connector,
-    #[serde(default = "default_owner")]
+    /// Whoever else has the same one takes what is ours for a leftover.
     owner: String,
     #[serde(default)]
     quotas: Quotas,
@@ -126,10 +126,6 @@ impl Config {
 
 fn default_listen() -> Listen {
     Listen::from("0.0.0.0:8110")
-}
-
-fn default_owner() -> String {
-    "volume-backup".to_owned()
 }
 
 fn default_chain() -> usize {

@@ -8,6 +8,7 @@ const KEYSTONE: &str =
     "keystone: { auth-url: 'http://127.0.0.1:5000/v3', username: backup, password: hunter2-keystone, project: service }\n";
 const STORE: &str = "store: { fs: { root: /srv/backup } }\n";
 const ACCESS: &str = "volume-access: { rbd: { pools: [volumes] } }\n";
+const OWNER: &str = "owner: one\n";
 
 fn load(text: &str) -> Result<Config> {
     let directory = tempfile::tempdir().unwrap();
@@ -43,7 +44,7 @@ fn the_sample_is_a_configuration() {
 
 #[test]
 fn little_has_to_be_said() {
-    let good = format!("{KEYSTONE}{STORE}{ACCESS}");
+    let good = format!("{KEYSTONE}{STORE}{ACCESS}{OWNER}");
     let plan = planned(&good).unwrap();
     assert_eq!(plan.store.to_string(), "fs:///srv/backup");
     let config = load(&good).unwrap();
@@ -53,28 +54,29 @@ fn little_has_to_be_said() {
 
 #[test]
 fn what_cannot_be_meant_is_refused_by_its_name() {
-    let good = format!("{KEYSTONE}{STORE}{ACCESS}");
+    let good = format!("{KEYSTONE}{STORE}{ACCESS}{OWNER}");
     for (text, named) in [
-        (format!("{good}gatway: true\n"), ":4: unknown key `gatway`, did you mean `gateway`?"),
-        (format!("{good}quotas: {{ volumes: 3 }}\n"), ":4"),
-        (format!("{good}success-codes: both\n"), ":4"),
+        (format!("{good}gatway: true\n"), ":5: unknown key `gatway`, did you mean `gateway`?"),
+        (format!("{good}quotas: {{ volumes: 3 }}\n"), ":5"),
+        (format!("{good}success-codes: both\n"), ":5"),
         (format!("{good}object-size: 1000\n"), "`object-size`"),
-        (format!("{good}compression: gzip\n"), ":4"),
-        (format!("{good}owner: ''\n"), "owner"),
-        (format!("{good}rollback-timeout: 10\n"), ":4"),
-        (format!("{KEYSTONE}{STORE}"), "volume-access"),
-        (format!("{KEYSTONE}{ACCESS}"), "store"),
-        (format!("{STORE}{ACCESS}"), "keystone"),
-        (format!("{KEYSTONE}{STORE}volume-access: {{}}\n"), "exactly one"),
-        (format!("{KEYSTONE}{STORE}volume-access: {{ rbd: {{}}, nfs: {{ mount-base: /mnt }} }}\n"), "exactly one"),
-        (format!("{KEYSTONE}{STORE}volume-access: {{ iscsi: {{}} }}\n"), ":3"),
+        (format!("{good}compression: gzip\n"), ":5"),
+        (format!("{KEYSTONE}{STORE}{ACCESS}owner: ''\n"), "owner"),
+        (format!("{KEYSTONE}{STORE}{ACCESS}"), "owner"),
+        (format!("{good}rollback-timeout: 10\n"), ":5"),
+        (format!("{KEYSTONE}{STORE}{OWNER}"), "volume-access"),
+        (format!("{KEYSTONE}{ACCESS}{OWNER}"), "store"),
+        (format!("{STORE}{ACCESS}{OWNER}"), "keystone"),
+        (format!("{KEYSTONE}{STORE}volume-access: {{}}\n{OWNER}"), "exactly one"),
+        (format!("{KEYSTONE}{STORE}volume-access: {{ rbd: {{}}, nfs: {{ mount-base: /mnt }} }}\n{OWNER}"), "exactly one"),
+        (format!("{KEYSTONE}{STORE}volume-access: {{ iscsi: {{}} }}\n{OWNER}"), ":3"),
         (
-            format!("keystone: {{ auth-url: 'http://k/v3', username: backup, project: service }}\n{STORE}{ACCESS}"),
+            format!("keystone: {{ auth-url: 'http://k/v3', username: backup, project: service }}\n{STORE}{ACCESS}{OWNER}"),
             "`password` is missing",
         ),
         (
             format!(
-                "keystone: {{ auth-url: 'http://k/v3', username: backup, password: hunter2, project: service, ca-file: /nowhere/ca.pem }}\n{STORE}{ACCESS}"
+                "keystone: {{ auth-url: 'http://k/v3', username: backup, password: hunter2, project: service, ca-file: /nowhere/ca.pem }}\n{STORE}{ACCESS}{OWNER}"
             ),
             "/nowhere/ca.pem",
         ),
@@ -86,7 +88,8 @@ fn what_cannot_be_meant_is_refused_by_its_name() {
 
 #[test]
 fn limits_that_are_not_in_keystone_may_be_configured() {
-    let config = load(&format!("{KEYSTONE}{STORE}{ACCESS}quotas: {{ volume-backups: 3, instance-snapshots: 0 }}\n")).unwrap();
+    let config =
+        load(&format!("{KEYSTONE}{STORE}{ACCESS}{OWNER}quotas: {{ volume-backups: 3, instance-snapshots: 0 }}\n")).unwrap();
     let quotas = config.cloud().unwrap().quotas;
     assert!(quotas.keystone);
     assert_eq!(quotas.of(Resource::VolumeBackups), Some(3));

@@ -189,7 +189,8 @@ impl Inner {
     }
 
     async fn member_snapshots(&self, record: &InstanceBackup, moving: &[Moving]) -> Result<Vec<SnapshotOrder>> {
-        let role = if record.incremental { Role::Base } else { Role::Temporary };
+        let keeps = record.incremental && self.cloud.keeps_bases();
+        let role = if keeps { Role::Base } else { Role::Temporary };
         let mut orders = Vec::new();
         for member in moving {
             let backup = self.get::<VolumeBackup>(&member.work.project, &member.work.id).await?;

@@ -7,8 +7,9 @@ use backup_core::{Error, ErrorKind, Result, Retry};
 
 use super::together::volumes;
 use crate::openstack::errors::Failure;
+use crate::openstack::id::job_id;
 use crate::openstack::record::{InstanceBackup, InstanceSnapshot, Kept, Status, VolumeBackup};
-use crate::openstack::{Inner, Principal, why};
+use crate::openstack::{Inner, Principal, Role, why};
 
 /// The pause after a removal that failed and may succeed later.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -65,8 +66,24 @@ impl Inner {
             let cx = self.changing();
             cx.run(self.cloud.delete_snapshot(&cx, &by, &member.id)).await?;
         }
+        if record.members.is_empty() {
+            self.remove_unknown_snapshots(&record.id).await?;
+        }
         self.forget(&record).await?;
         tracing::info!(snapshot = id, project, "an instance snapshot was removed");
+        Ok(())
+    }
+
+    /// What was made for an instance snapshot that failed, and could not be removed then, or was not known. Without the record nobody would
+    /// know what it was for.
+    async fn remove_unknown_snapshots(&self, id: &str) -> Result<()> {
+        let (cx, job) = (self.changing(), job_id(id)?);
+        for thing in cx.run(self.cloud.leftovers(&cx)).await? {
+            if thing.role == Role::Kept && thing.job == job.as_str() {
+                let cx = self.changing();
+                cx.run(self.cloud.remove_leftover(&cx, &thing)).await?;
+            }
+        }
         Ok(())
     }
 

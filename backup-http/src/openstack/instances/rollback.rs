@@ -45,10 +45,18 @@ impl Inner {
             let snapshot = self.snapshot_of(&by, &volume, &member.id).await?;
             ready.push((lock, volume, snapshot));
         }
-        let mut rolled = Vec::new();
+        // All or none begins.
+        let mut noted = Vec::new();
         for (lock, volume, snapshot) in ready {
-            rolled.push(self.begin_rollback(by.clone(), volume, snapshot, lock).await?);
+            match self.note_rollback(by.clone(), volume, snapshot, lock).await {
+                Ok(one) => noted.push(one),
+                Err(failure) => {
+                    noted.into_iter().for_each(|one| self.take_back(one));
+                    return Err(failure);
+                }
+            }
         }
+        let rolled = noted.into_iter().map(|one| self.begin_rollback(one)).collect();
         let ended = self.await_rollback(&format!("instance {}", server.id), rolled).await;
         drop(instance);
         ended

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::backup::Moving;
 use crate::openstack::errors::Failure;
-use crate::openstack::record::{InstanceBackup, Status, VolumeBackup};
+use crate::openstack::record::{InstanceBackup, Kept, Status, VolumeBackup};
 use crate::openstack::volume_backups::{Work, check_updatable};
 use crate::openstack::{Caller, Inner, Principal};
 
@@ -31,9 +31,10 @@ impl Inner {
             members.push(backup);
         }
         let (leave, _) = self.claim(&record.id);
-        let owner = self.owner.name().to_owned();
+        let (owner, mut before) = (self.owner.name().to_owned(), record.status);
         let amended = self.amend::<InstanceBackup>(&project, &record.id, |record| {
             check(record)?;
+            before = record.status;
             (record.status, record.owner) = (Status::Updating, Some(owner.clone()));
             Ok(())
         });
@@ -48,7 +49,17 @@ impl Inner {
                     moving.push(Moving { _leave: leave, work });
                 }
                 Err(failure) => {
-                    self.update_not_begun(&record, &moving, &failure).await;
+                    // Zipped: those before this one.
+                    for (moving, member) in moving.iter().zip(&members) {
+                        self.put_back::<VolumeBackup>(&project, &moving.work.id, |record| {
+                            (record.status, record.pending, record.owner) = (member.status, None, None);
+                        })
+                        .await;
+                    }
+                    self.put_back::<InstanceBackup>(&project, &record.id, |record| {
+                        (record.status, record.owner) = (before, None);
+                    })
+                    .await;
                     return Err(failure);
                 }
             }
@@ -60,16 +71,16 @@ impl Inner {
         Ok(())
     }
 
-    async fn update_not_begun(&self, record: &InstanceBackup, moving: &[Moving], failure: &Failure) {
-        let reason = format!("an update did not begin: {}", failure.message());
-        for member in moving {
-            self.end_failed(&record.project_id, &member.work.id, &reason).await;
+    /// Nothing was done to it: it is what it was before. One that is being removed by now stays so.
+    async fn put_back<R: Kept>(&self, project: &str, id: &str, mut back: impl FnMut(&mut R) + Send) {
+        let put = self.amend_surely::<R>(project, id, |record| {
+            if record.status() == Status::Updating {
+                back(record);
+            }
+        });
+        if !put.await {
+            self.disorder.notify_one();
         }
-        self.amend_surely::<InstanceBackup>(&record.project_id, &record.id, |record| {
-            (record.status, record.owner) = (Status::Error, None);
-            record.fail_reason = Some(reason.clone());
-        })
-        .await;
     }
 }
 

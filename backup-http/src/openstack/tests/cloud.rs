@@ -67,6 +67,8 @@ pub(super) struct Hand {
     pub(super) running: AtomicUsize,
     pub(super) fails: AtomicBool,
     pub(super) unreachable: AtomicBool,
+    /// Volumes of this cloud are read and compared as a whole.
+    pub(super) no_bases: AtomicBool,
     ids: AtomicU64,
 }
 
@@ -79,6 +81,7 @@ impl Hand {
             running: AtomicUsize::new(0),
             fails: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
+            no_bases: AtomicBool::new(false),
             ids: AtomicU64::new(1),
         })
     }
@@ -263,6 +266,10 @@ impl Cloud for Fake {
         Ok(self.hand.with(|things| things.limits.get(resource.as_str()).copied()))
     }
 
+    fn keeps_bases(&self) -> bool {
+        !self.hand.no_bases.load(Ordering::SeqCst)
+    }
+
     fn source(&self, by: &Principal, order: SourceOrder) -> Result<Arc<dyn Source>> {
         Ok(Arc::new(Capture(self.clone(), by.project().to_owned(), order)))
     }
@@ -349,6 +356,9 @@ impl Cloud for Fake {
 
     async fn remove_leftover(&self, _: &JobContext, leftover: &Leftover) -> Result<()> {
         self.enter(format!("remove {}", leftover.id)).await?;
+        if leftover.kind == LeftoverKind::Snapshot && self.hand.with(|things| things.stuck) {
+            return Err(Error::new(&codes::STORE_UNAVAILABLE, "told to be stuck"));
+        }
         self.hand.with(|things| match leftover.kind {
             LeftoverKind::Volume => drop(things.volumes.remove(&leftover.id)),
             _ => drop(things.snapshots.remove(&leftover.id)),
@@ -380,6 +390,7 @@ impl Source for Capture {
         let role = if order.keep_base { Role::Base } else { Role::Temporary };
         let own = || hand.take(project, &order.volume.id, &order.backup_id, Some(role), cx.job().as_str());
         let snapshot = order.snapshot.clone().unwrap_or_else(own);
+        let size = hand.with(|things| things.volumes[&order.volume.id].volume.size) << 30;
         let captured = async {
             hand.pass(cx).await?;
             fake.alive().await;
@@ -396,7 +407,7 @@ impl Source for Capture {
         }
         captured?;
         let revision = Revision { position: Position::Name(snapshot), certainty: Certainty::Exact };
-        Ok(Summary::default().revision(revision))
+        Ok(Summary::default().revision(revision).integrity(json!({ "size": size })))
     }
 
     async fn restore(&self, cx: &JobContext, reader: &dyn BackupReader, target: &RestoreTarget) -> Result<RestoreReport> {

@@ -114,7 +114,7 @@ async fn wherever_the_process_dies_the_record_tells_the_truth_afterwards() {
 
 #[tokio::test]
 async fn a_removal_that_was_interrupted_goes_on() {
-    for change in 1_u64..30 {
+    for change in 1_u64..80 {
         let world = World::new().await;
         let volume = world.hand.volume("demo", "data", "one");
         let id = world.backed_up(&volume, json!({"incremental": true})).await;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::world::{ADMIN, World};
 use crate::openstack::Role;
+use crate::openstack::record::VolumeBackup;
 
 fn incremental() -> Value {
     json!({ "incremental": true })
@@ -137,4 +138,40 @@ async fn what_cannot_be_updated_says_why() {
     assert_eq!(update(&id).await, (409, format!("Volume backup {id} is updating!")));
     world.open_gate();
     assert_eq!(world.over(&id).await["links"], 2);
+}
+
+#[tokio::test]
+async fn a_base_in_error_begins_anew_and_one_that_is_busy_fails_this_once() {
+    let world = World::new().await;
+    let volume = world.hand.volume("demo", "data", "one");
+    let id = world.backed_up(&volume, incremental()).await;
+    let base = world.backup(&id).await["snapshot_id"].as_str().unwrap().to_owned();
+    let is =
+        |status: &str| world.hand.with(|things| things.snapshots.get_mut(&base).unwrap().snapshot.status = status.to_owned());
+    is("backing-up");
+    let backup = world.update(&id).await;
+    assert_eq!((backup["status"].clone(), backup["links"].clone()), (json!("error"), json!(1)));
+    is("available");
+    assert_eq!(world.update(&id).await["links"], 2);
+    let base = world.backup(&id).await["snapshot_id"].as_str().unwrap().to_owned();
+    world.hand.with(|things| things.snapshots.get_mut(&base).unwrap().snapshot.status = "error_deleting".to_owned());
+    let backup = world.update(&id).await;
+    assert_eq!((backup["status"].clone(), backup["links"].clone()), (json!("active"), json!(1)));
+    assert_eq!(world.hand.ours().len(), 1);
+}
+
+#[tokio::test]
+async fn the_size_of_a_backup_is_that_of_what_was_stored() {
+    let world = World::new().await;
+    let volume = world.hand.volume("demo", "data", "one");
+    world.close_gate();
+    let id = world.begin(&volume, incremental()).await;
+    world.at_gate(1).await;
+    let noted = world.dialect.inner.amend::<VolumeBackup>("demo", &id, |record| {
+        record.pending.as_mut().unwrap().size = Some(1);
+        Ok(())
+    });
+    noted.await.unwrap();
+    world.open_gate();
+    assert_eq!(world.over(&id).await["size"], 2);
 }

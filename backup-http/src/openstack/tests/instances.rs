@@ -291,3 +291,57 @@ async fn instances_that_cannot_be_taken_are_refused_as_the_original_says_it() {
     }
     assert_eq!(world.post("/instance/snapshot", json!({"snapshot": {"name": "n"}})).await.code(), 422);
 }
+
+#[tokio::test]
+async fn incremental_backups_of_an_instance_and_of_its_volumes_move_on_beside_each_other() {
+    let world = World::new().await;
+    let vm = vm(&world, "ACTIVE");
+    let of_volume = world.backed_up(&vm.volumes[0], json!({"incremental": true})).await;
+    let of_instance = async || backed_up(&world, &vm, json!({"incremental": true})).await["id"].as_str().unwrap().to_owned();
+    let wholes = [of_instance().await, of_instance().await];
+    assert_eq!(world.update(&of_volume).await["links"], 2);
+    for whole in wholes {
+        let path = format!("/instance/backup/{whole}");
+        let answer = world.post(&format!("{path}/action"), json!({"update": {}})).await;
+        assert_eq!(answer.code(), 201, "{answer:?}");
+        assert_eq!(over(&world, &path, "backup").await["status"], "active");
+    }
+    assert_eq!(world.hand.ours().len(), 5, "a base each");
+}
+
+#[tokio::test]
+async fn where_no_bases_are_kept_no_member_keeps_one() {
+    let world = World::new().await;
+    world.hand.no_bases.store(true, Ordering::SeqCst);
+    let vm = vm(&world, "ACTIVE");
+    let backup = backed_up(&world, &vm, json!({"incremental": true})).await;
+    assert_eq!(world.hand.ours(), []);
+    let path = format!("/instance/backup/{}", backup["id"].as_str().unwrap());
+    assert_eq!(world.post(&format!("{path}/action"), json!({"update": {}})).await.code(), 201);
+    assert_eq!(over(&world, &path, "backup").await["status"], "active");
+    let member = world.backup(backup["volume_backups"][0]["id"].as_str().unwrap()).await;
+    assert_eq!((member["snapshot_id"].clone(), member["links"].clone()), (json!(""), json!(2)));
+    assert_eq!(world.hand.ours(), []);
+}
+
+#[tokio::test]
+async fn a_failed_instance_snapshot_is_gone_only_with_the_snapshots_that_it_left() {
+    let world = World::new().await;
+    let vm = vm(&world, "ACTIVE");
+    world.hand.with(|things| {
+        things.no_snapshots.push(vm.volumes[1].clone());
+        things.stuck = true;
+    });
+    let snapshot = snapshotted(&world, &vm, json!({})).await;
+    assert_eq!((snapshot["status"].clone(), world.hand.ours().len()), (json!("error"), 1));
+    let path = format!("/instance/snapshot/{}", snapshot["id"].as_str().unwrap());
+    world.delete(&path).await.id("snapshot");
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.get(&path).await.json()["snapshot"]["status"], "deleting");
+    world.hand.with(|things| things.stuck = false);
+    world.clock.auto_advance_up_to(std::time::Duration::from_secs(15));
+    world.gone(&path).await;
+    assert_eq!(world.hand.ours(), []);
+}

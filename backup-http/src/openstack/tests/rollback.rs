@@ -131,3 +131,20 @@ async fn a_rollback_that_was_interrupted_is_brought_to_its_end_while_the_volume_
         }
     }
 }
+
+#[tokio::test]
+async fn a_rollback_that_was_refused_does_not_happen_later() {
+    let world = World::new().await;
+    let volume = world.hand.volume("demo", "data", "one");
+    let snapshot = world.hand.snapshot(&volume);
+    world.hand.write(&volume, "two");
+    let path = format!("/volume/{volume}/action");
+    world.state.lose_answers(1);
+    let answer = world.post(&path, rollback(&snapshot)).await.refused();
+    assert!(answer.0 >= 500, "{answer:?}");
+    world.ordered().await;
+    world.until(async || world.dialect.inner.live().is_empty()).await;
+    assert_eq!(world.hand.bytes(&volume), "two");
+    assert_eq!(world.post(&path, rollback(&snapshot)).await.code(), 201);
+    assert_eq!(world.hand.bytes(&volume), "one");
+}

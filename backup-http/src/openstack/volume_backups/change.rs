@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::moving::check_still;
 use super::order::{check_name, check_text, count};
 use crate::openstack::body::Fields;
 use crate::openstack::errors::Failure;
 use crate::openstack::id::{is_project, uuid};
-use crate::openstack::record::{InstanceBackup, Kept, Status, VolumeBackup};
+use crate::openstack::record::{InstanceBackup, Status, VolumeBackup};
 use crate::openstack::{Caller, Inner};
 
 /// What the body of a request says.
@@ -58,6 +59,10 @@ impl Change {
         }
     }
 
+    fn moves_from(&self, project: &str) -> bool {
+        !self.project_id.is_empty() && self.project_id != project
+    }
+
     fn changes_status(&self, status: Status) -> Result<Option<Status>, Failure> {
         match self.status {
             Some(new) if matches!(status, Status::Active | Status::Error | Status::Importing) => Ok(Some(new)),
@@ -76,7 +81,12 @@ impl Inner {
     ) -> Result<String, Failure> {
         let record = self.visible::<VolumeBackup>(caller, id).await?;
         change.check_allowed(caller)?;
+        let moves = change.moves_from(&record.project_id);
+        if moves {
+            self.check_movable(&record).await?;
+        }
         let amended = self.amend::<VolumeBackup>(&record.project_id, &record.id, |record| {
+            check_still(record)?;
             if let Some(status) = change.changes_status(record.status)? {
                 if status == Status::Active && !record.is_whole() {
                     return Err(Failure::conflict(format!("Volume backup {} is not whole!", record.id)));
@@ -100,24 +110,12 @@ impl Inner {
         });
         let none = || Failure::not_found(format!("Volume backup {} is not found!", record.id));
         let record = amended.await?.ok_or_else(none)?;
-        if !change.project_id.is_empty() && change.project_id != record.project_id {
-            self.move_to_project(&record, &change.project_id, |record, project| project.clone_into(&mut record.project_id))
-                .await?;
+        if moves {
+            self.move_volume_backup(&record, &change.project_id).await?;
         } else if change.retention > 0 {
             self.retain_volume_backups(&record.project_id, &record.id).await;
         }
         Ok(record.id)
-    }
-
-    /// Gives an object that nothing is being done to to another project. Its set in the repository stays what it was.
-    async fn move_to_project<R: Kept>(&self, record: &R, project: &str, set: impl Fn(&mut R, &str)) -> Result<(), Failure> {
-        if record.owner().is_some() {
-            return Err(Failure::conflict(format!("{} {} is {}!", R::WHAT, record.id(), record.status().as_str())));
-        }
-        let mut moved = record.clone();
-        set(&mut moved, project);
-        self.create_surely(&moved).await?;
-        self.forget(record).await.map_err(|error| Failure::internal(&error))
     }
 
     pub(in crate::openstack) async fn change_instance_backup(
@@ -128,6 +126,10 @@ impl Inner {
     ) -> Result<String, Failure> {
         let record = self.visible::<InstanceBackup>(caller, id).await?;
         change.check_allowed(caller)?;
+        if change.moves_from(&record.project_id) {
+            let what = format!("Instance backup {} stays in its project, as its volume backups do!", record.id);
+            return Err(Failure::conflict(what));
+        }
         let whole = match change.status {
             Some(Status::Active) => self.members_are_active(&record).await?,
             _ => true,
@@ -149,10 +151,7 @@ impl Inner {
         });
         let none = || Failure::not_found(format!("Instance backup {} is not found!", record.id));
         let record = amended.await?.ok_or_else(none)?;
-        if !change.project_id.is_empty() && change.project_id != record.project_id {
-            self.move_to_project(&record, &change.project_id, |record, project| project.clone_into(&mut record.project_id))
-                .await?;
-        } else if change.retention > 0 {
+        if change.retention > 0 {
             self.retain_instance_backups(&record.project_id, &record.id).await;
         }
         Ok(record.id)

@@ -100,6 +100,7 @@ impl Inner {
             old_bases: Vec::new(),
             pending: Some(Pending::new(self.new_id())),
             snapshots: Vec::new(),
+            moving: None,
         })
     }
 
@@ -111,6 +112,9 @@ impl Inner {
         let project = if order.project_id.is_empty() { caller.project_id.as_str() } else { order.project_id.as_str() };
         if !is_project(project) {
             return Err(Failure::bad("Argument project_id is invalid!"));
+        }
+        if !order.snapshot_id.is_empty() && uuid(&order.snapshot_id).is_none() {
+            return Err(Failure::bad("Argument snapshot_id is invalid!"));
         }
         let none = || Failure::not_found(format!("Volume {} is not found!", shown(&order.volume_id)));
         let mut volume = Volume::new(uuid(&order.volume_id).ok_or_else(none)?, "", order.size);

@@ -8,6 +8,7 @@ use backup_core::repository::DeleteOptions;
 use backup_core::service::{SubmitOptions, Target};
 use backup_core::{BackupId, Error, ErrorKind, Result, Retry, SetName};
 
+use super::moving::check_still;
 use crate::openstack::errors::Failure;
 use crate::openstack::record::{Status, VolumeBackup};
 use crate::openstack::{Inner, Leave, PATIENCE, Principal, locks, why};
@@ -49,6 +50,7 @@ impl Inner {
         let owner = self.owner.name().to_owned();
         let mut first = false;
         let amended = self.amend::<VolumeBackup>(&record.project_id, &record.id, |record| {
+            check_still(record)?;
             first = record.status != Status::Deleting;
             (record.status, record.owner) = (Status::Deleting, Some(owner.clone()));
             Ok(())
@@ -83,6 +85,8 @@ impl Inner {
         while !self.stopping.is_cancelled() {
             let error = match self.try_removal(project, id).await {
                 Ok(()) => return,
+                // Whoever starts next goes on.
+                Err(_) if self.stopping.is_cancelled() => return,
                 Err(error) => error,
             };
             if error.retry() == Retry::Never && error.kind() != ErrorKind::PermissionDenied {
@@ -96,6 +100,8 @@ impl Inner {
                 return;
             }
             tracing::warn!(backup = id, %error, "a volume backup is not removed yet; it is tried again");
+            let reason = format!("it is not deleted yet: {}", why(&error));
+            self.amend_surely::<VolumeBackup>(project, id, |record| record.fail_reason = Some(reason.clone())).await;
             self.pause(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -105,27 +111,53 @@ impl Inner {
     async fn try_removal(&self, project: &str, id: &str) -> Result<()> {
         let Some(record) = self.get::<VolumeBackup>(project, id).await? else { return Ok(()) };
         let busy = || Error::new(&codes::LEASE_BUSY, format!("volume {} is busy", record.volume_id));
-        let _lock = self.locks.lock(&locks::volume(&record.volume_id), PATIENCE).await?.ok_or_else(busy)?;
-        let Some(mut record) = self.get::<VolumeBackup>(project, id).await? else { return Ok(()) };
-        if let Some(pending) = &record.pending {
-            // What was cancelled may have been published all the same.
-            if let Some(info) = self.published(&record, &pending.link).await? {
-                record.old_links.push(info.id.clone());
+        let name = locks::volume(&record.volume_id);
+        let _lock = tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => return Err(Error::new(&codes::JOB_CANCELLED, "the server is being stopped")),
+            locked = self.locks.lock(&name, PATIENCE) => locked?.ok_or_else(busy)?,
+        };
+        // A chain that lost a link is not one that its base belongs to: whatever comes of the rest, nothing builds on it any more.
+        self.note_removal(project, id, |record| {
+            if record.incremental && record.source_zone.is_none() && !record.snapshot_id.is_empty() {
+                record.old_bases.push(std::mem::take(&mut record.snapshot_id));
             }
+        })
+        .await?;
+        let Some(record) = self.get::<VolumeBackup>(project, id).await? else { return Ok(()) };
+        if let Some(pending) = &record.pending {
+            // What was cancelled may have been published all the same. It builds on the last link.
+            if let Some(info) = self.published(&record, &pending.link).await? {
+                self.remove_link(&record.set, &info.id).await?;
+            }
+            self.note_removal(project, id, |record| record.pending = None).await?;
         }
+        // Each is noted: when one cannot be removed, the record says what is left.
         for link in record.links.iter().rev().chain(record.old_links.iter().rev()) {
             self.remove_link(&record.set, link).await?;
+            self.note_removal(project, id, |record| {
+                record.links.retain(|other| other != link);
+                record.old_links.retain(|other| other != link);
+            })
+            .await?;
         }
         let by = Principal::Project(project.to_owned());
-        let bases = record.old_bases.iter().chain([&record.snapshot_id].into_iter().filter(|_| record.incremental));
-        for base in bases.filter(|base| !base.is_empty()) {
+        for base in &record.old_bases {
             let cx = self.changing();
             cx.run(self.cloud.delete_snapshot(&cx, &by, base)).await?;
+            self.note_removal(project, id, |record| record.old_bases.retain(|other| other != base)).await?;
         }
         self.forget(&record).await?;
         self.disorder.notify_one();
         tracing::info!(backup = id, project, "a volume backup was removed");
         Ok(())
+    }
+
+    async fn note_removal(&self, project: &str, id: &str, note: impl FnMut(&mut VolumeBackup) + Send) -> Result<()> {
+        match self.amend_surely::<VolumeBackup>(project, id, note).await {
+            true => Ok(()),
+            false => Err(Error::new(&codes::LEASE_BUSY, "what was removed could not be noted yet")),
+        }
     }
 
     /// Removes a link; one that is not there is removed.

@@ -37,7 +37,7 @@ impl Inner {
         let mut order = SourceOrder::new(volume, link.as_str(), record.name.as_str());
         order.snapshot.clone_from(&work.snapshot);
         order.parent = parent.map(|(_, parent)| parent);
-        order.keep_base = record.incremental;
+        order.keep_base = record.incremental && self.cloud.keeps_bases();
         let source = self.cloud.source(&work.by, order)?;
         let request = BackupRequest::new(record.set.clone())
             .parents(parents)
@@ -64,9 +64,18 @@ impl Inner {
         let base = match record.snapshot_id.as_str() {
             "" => None,
             id => match cx.run(self.cloud.snapshot(&cx, by, id)).await? {
-                Some(_) => Some(id.to_owned()),
-                None => {
-                    tracing::warn!(backup = record.id, snapshot = id, "the base snapshot is gone: a new full backup begins");
+                Some(found) if found.status == "available" => Some(id.to_owned()),
+                Some(found) if !found.status.starts_with("error") => {
+                    let what = format!("the base snapshot {id} is `{}`", found.status);
+                    return Err(Error::new(&codes::SOURCE_FAILED, what));
+                }
+                // It will not become readable again.
+                _ => {
+                    tracing::warn!(
+                        backup = record.id,
+                        snapshot = id,
+                        "the base snapshot is gone or in error: a new full backup begins"
+                    );
                     return Ok(None);
                 }
             },
@@ -92,6 +101,18 @@ impl Inner {
             }
         }
         Ok(None)
+    }
+
+    /// GiB of what was stored, as its source says it: the volume may have grown since it was looked at.
+    pub(super) async fn stored_size(&self, record: &VolumeBackup, info: &BackupInfo) -> Option<u64> {
+        let cx = self.looking();
+        match cx.run(self.repository.manifest(&cx, &record.set, &info.id)).await {
+            Ok(manifest) => Some(manifest.source.integrity.as_ref()?.get("size")?.as_u64()?.div_ceil(1 << 30)),
+            Err(error) => {
+                tracing::warn!(backup = record.id, %error, "the size of what was stored is not known; it is that of the volume");
+                None
+            }
+        }
     }
 
     /// Waits for the end of a job, and asks it to end when `cancel` does.

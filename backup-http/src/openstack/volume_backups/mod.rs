@@ -4,6 +4,7 @@ mod change;
 mod create;
 mod delete;
 mod link;
+mod moving;
 mod order;
 mod point;
 mod quota;

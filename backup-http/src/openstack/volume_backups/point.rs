@@ -82,10 +82,11 @@ impl Inner {
         info: &BackupInfo,
     ) -> Result<()> {
         let Some(record) = self.get::<VolumeBackup>(project, id).await? else { return Ok(()) };
-        let base = match record.incremental {
+        let base = match record.incremental && self.cloud.keeps_bases() {
             true => self.base_of(by, info).await,
             false => None,
         };
+        let stored = self.stored_size(&record, info).await;
         let now = self.now();
         let kept = self
             .amend_surely::<VolumeBackup>(project, id, |record| {
@@ -96,7 +97,7 @@ impl Inner {
                     record.links.push(info.id.clone());
                 }
                 if let Some(pending) = record.pending.take() {
-                    record.size = pending.size.or(record.size);
+                    record.size = stored.or(pending.size).or(record.size);
                     record.property = if pending.bootable { "bootable=true".to_owned() } else { String::new() };
                 }
                 let base = base.clone().unwrap_or_default();

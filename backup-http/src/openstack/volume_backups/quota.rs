@@ -37,7 +37,8 @@ impl Inner {
         Err(Failure::new(self.success_codes.over_quota(), message))
     }
 
-    /// Under the project's lock: a volume has one incremental backup in a project. One that failed, or is being removed, does not count.
+    /// Under the project's lock: a volume has one incremental backup in a project. One that failed, or is being removed, does not count, nor
+    /// do members of instance backups: each has a chain and a base of its own.
     pub(in crate::openstack) async fn check_only_incremental(
         &self,
         project: &str,
@@ -48,7 +49,8 @@ impl Inner {
         let counts = |record: &&VolumeBackup| {
             let other = but != Some(record.id.as_str());
             let there = !matches!(record.status, Status::Error | Status::Deleting);
-            record.incremental && record.source_zone.is_none() && record.volume_id == volume && other && there
+            let own = record.source_zone.is_none() && record.instance_backup.is_none();
+            record.incremental && own && record.volume_id == volume && other && there
         };
         match all.iter().find(counts) {
             Some(found) => Err(Failure::conflict(format!("Incremental backup {} is on this volume.", found.name))),

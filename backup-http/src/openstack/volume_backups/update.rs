@@ -34,7 +34,9 @@ impl Inner {
         record: &VolumeBackup,
     ) -> Result<(crate::openstack::Leave, tokio_util::sync::CancellationToken), Failure> {
         check_updatable(record)?;
-        self.check_only_incremental(&record.project_id, &record.volume_id, Some(&record.id)).await?;
+        if record.instance_backup.is_none() {
+            self.check_only_incremental(&record.project_id, &record.volume_id, Some(&record.id)).await?;
+        }
         // Claimed before it can be seen, and not by a second one beside the first.
         let claim = self.claim(&record.id);
         let (owner, pending) = (self.owner.name().to_owned(), Pending::new(self.new_id()));

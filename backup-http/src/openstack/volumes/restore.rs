@@ -111,11 +111,14 @@ impl Inner {
         let failed = |error| Failure::internal(&error);
         let record = self.visible::<VolumeBackup>(&caller, &order.backup_id).await?;
         let by = Principal::Caller(Arc::clone(&caller));
-        let volume = self.volume_order(&by, &record, &order).await?;
+        restorable(&record)?;
+        self.check_volume_type(&by, volume_type(&record, &order)).await?;
         let lock = self.lock_project(&record.project_id).await?;
         let gone = || Failure::not_found(format!("Volume backup {} is not found!", record.id));
         let record = self.get::<VolumeBackup>(&record.project_id, &record.id).await.map_err(failed)?.ok_or_else(gone)?;
         let link = restorable(&record)?.clone();
+        // Of the point that is brought back, and no earlier one.
+        let volume = volume_order(&record, &order)?;
         let mut restore = Restore {
             id: self.new_id(),
             backup: record.id.clone(),
@@ -151,30 +154,18 @@ impl Inner {
         Ok(made)
     }
 
-    async fn volume_order(&self, by: &Principal, record: &VolumeBackup, order: &RestoreOrder) -> Result<VolumeOrder, Failure> {
-        restorable(record)?;
-        let volume_type = if order.volume_type.is_empty() { &record.volume_type } else { &order.volume_type };
-        if !volume_type.is_empty() {
-            let cx = self.looking();
-            let known = cx.run(self.cloud.has_volume_type(&cx, by, volume_type)).await;
-            if !known.map_err(|error| Failure::of_cloud(&error))? {
-                return Err(Failure::bad(format!("Volume type {} is not found!", shown(volume_type))));
-            }
+    /// # Errors
+    /// 400 for a type that is not there; those of the cloud.
+    async fn check_volume_type(&self, by: &Principal, volume_type: &str) -> Result<(), Failure> {
+        if volume_type.is_empty() {
+            return Ok(());
         }
-        let least = record.size.unwrap_or(0);
-        if order.size > 0 && order.size < least {
-            return Err(Failure::bad(format!("Size {} is less than {least} of the backup!", order.size)));
+        let cx = self.looking();
+        let known = cx.run(self.cloud.has_volume_type(&cx, by, volume_type)).await;
+        match known.map_err(|error| Failure::of_cloud(&error))? {
+            true => Ok(()),
+            false => Err(Failure::bad(format!("Volume type {} is not found!", shown(volume_type)))),
         }
-        let own_name = (record.volume_name != record.volume_id).then_some(record.volume_name.as_str());
-        Ok(VolumeOrder {
-            name: if order.name.is_empty() { own_name.unwrap_or_default().to_owned() } else { order.name.clone() },
-            volume_type: volume_type.clone(),
-            size: order.size.max(least),
-            bootable: record.property == "bootable=true",
-            metadata: order.metadata.clone(),
-            availability_zone: order.availability_zone.clone(),
-            job: String::new(),
-        })
     }
 
     async fn run_restore(self: Arc<Self>, by: Principal, mut restore: Restore, cancel: CancellationToken) {
@@ -268,6 +259,29 @@ impl Inner {
     pub(in crate::openstack) async fn is_being_restored(&self, backup: &str) -> Result<bool> {
         Ok(!self.restores(Some(backup)).await?.is_empty())
     }
+}
+
+fn volume_type<'a>(record: &'a VolumeBackup, order: &'a RestoreOrder) -> &'a str {
+    if order.volume_type.is_empty() { &record.volume_type } else { &order.volume_type }
+}
+
+/// # Errors
+/// 400 for a size that is too small.
+fn volume_order(record: &VolumeBackup, order: &RestoreOrder) -> Result<VolumeOrder, Failure> {
+    let least = record.size.unwrap_or(0);
+    if order.size > 0 && order.size < least {
+        return Err(Failure::bad(format!("Size {} is less than {least} of the backup!", order.size)));
+    }
+    let own_name = (record.volume_name != record.volume_id).then_some(record.volume_name.as_str());
+    Ok(VolumeOrder {
+        name: if order.name.is_empty() { own_name.unwrap_or_default().to_owned() } else { order.name.clone() },
+        volume_type: volume_type(record, order).to_owned(),
+        size: order.size.max(least),
+        bootable: record.property == "bootable=true",
+        metadata: order.metadata.clone(),
+        availability_zone: order.availability_zone.clone(),
+        job: String::new(),
+    })
 }
 
 /// The newest point of a backup.

@@ -17,6 +17,8 @@ use crate::openstack::{Caller, Inner, Leave, Principal, Snapshot, Volume};
 /// Under this prefix of the state rollbacks that have not ended lie, under their volume.
 const PREFIX: &str = "openstack/rollbacks/";
 
+const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// A rollback that has not ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::openstack) struct Rollback {
@@ -24,6 +26,15 @@ pub(in crate::openstack) struct Rollback {
     pub(in crate::openstack) snapshot_id: String,
     pub(in crate::openstack) project: String,
     pub(in crate::openstack) owner: String,
+}
+
+/// A rollback that is noted and has not begun.
+pub(in crate::openstack) struct Noted {
+    leave: Leave,
+    by: Principal,
+    volume: Volume,
+    snapshot: Snapshot,
+    lock: Lock,
 }
 
 /// The end of a rollback, to be waited for.
@@ -56,7 +67,8 @@ impl Inner {
         let volume = self.quiet_volume(&by, id).await?;
         let snapshot = self.snapshot_of(&by, &volume, snapshot).await?;
         let id = volume.id.clone();
-        let rolled = self.begin_rollback(by, volume, snapshot, lock).await?;
+        let noted = self.note_rollback(by, volume, snapshot, lock).await?;
+        let rolled = self.begin_rollback(noted);
         self.await_rollback(&format!("volume {id}"), vec![rolled]).await
     }
 
@@ -67,14 +79,17 @@ impl Inner {
         lock.ok_or_else(|| Failure::conflict(format!("Volume {} is in use by a backup or a rollback!", shown(id))))
     }
 
-    /// Begins to roll a volume back that was looked at under its lock.
-    pub(in crate::openstack) async fn begin_rollback(
+    /// Notes that a volume, which was looked at under its lock, is rolled back from now on.
+    ///
+    /// # Errors
+    /// Those of the state; then nothing comes of it later, either.
+    pub(in crate::openstack) async fn note_rollback(
         self: &Arc<Self>,
         by: Principal,
         volume: Volume,
         snapshot: Snapshot,
         lock: Lock,
-    ) -> Result<Rolled, Failure> {
+    ) -> Result<Noted, Failure> {
         let rollback = Rollback {
             volume_id: volume.id.clone(),
             snapshot_id: snapshot.id.clone(),
@@ -82,9 +97,35 @@ impl Inner {
             owner: self.owner.name().to_owned(),
         };
         let (leave, _) = self.claim(&live_id(&volume.id));
-        let key = format!("{PREFIX}{}", volume.id);
-        kept::set(&*self.state, &key, Expected::Any, &rollback).await.map_err(|error| Failure::internal(&error))?;
-        Ok(self.run_rollback(leave, by, volume, snapshot, lock))
+        let noted = Noted { leave, by, volume, snapshot, lock };
+        let key = format!("{PREFIX}{}", rollback.volume_id);
+        if let Err(error) = kept::set(&*self.state, &key, Expected::Any, &rollback).await {
+            self.take_back(noted);
+            return Err(Failure::internal(&error));
+        }
+        Ok(noted)
+    }
+
+    /// Ends a rollback that was not begun. Until its note is gone nobody else works on the volume, so that nobody takes the note up.
+    pub(in crate::openstack) fn take_back(self: &Arc<Self>, noted: Noted) {
+        let Noted { leave, volume, lock, .. } = noted;
+        let this = Arc::clone(self);
+        self.spawn(leave, async move {
+            while let Err(error) = this.forget_rollback(&volume.id).await {
+                tracing::warn!(volume = volume.id, %error, "a rollback that does not take place is still noted");
+                if this.stopping.is_cancelled() {
+                    break;
+                }
+                this.pause(SECOND).await;
+            }
+            drop(lock);
+        });
+    }
+
+    /// Begins what was noted.
+    pub(in crate::openstack) fn begin_rollback(self: &Arc<Self>, noted: Noted) -> Rolled {
+        let Noted { leave, by, volume, snapshot, lock } = noted;
+        self.run_rollback(leave, by, volume, snapshot, lock)
     }
 
     /// Rolls back in the background. The volume is free before anybody hears of the end.

@@ -22,14 +22,14 @@ fn registered(region: Option<&str>, limit: i64) -> Value {
 }
 
 #[tokio::test]
-async fn a_projects_own_limit_wins_over_the_registered_one_and_a_negative_one_is_none() {
+async fn a_projects_own_limit_wins_over_the_registered_one_and_a_negative_one_is_no_bound() {
     let site = StandIn::start().await;
     site.answer(OWN, 200, json!({ "limits": [] }));
     site.answer(REGISTERED, 200, json!({ "registered_limits": [] }));
     assert_eq!(limit(&site, None).await.unwrap(), None);
     site.answer(REGISTERED, 200, json!({ "registered_limits": [registered(None, 10)] }));
     assert_eq!(limit(&site, None).await.unwrap(), Some(10));
-    for (set, is) in [(3, Some(3)), (0, Some(0)), (-1, None)] {
+    for (set, is) in [(3, Some(3)), (0, Some(0)), (-1, Some(u64::MAX))] {
         site.answer(OWN, 200, json!({ "limits": [own("p1", None, set)] }));
         assert_eq!(limit(&site, None).await.unwrap(), is);
     }
