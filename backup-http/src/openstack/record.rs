@@ -50,6 +50,7 @@ pub(super) trait Kept: Serialize + DeserializeOwned + Clone + Send + Sync + 'sta
     fn status(&self) -> Status;
     /// The process that works on it.
     fn owner(&self) -> Option<&str>;
+    fn set_owner(&mut self, owner: Option<String>);
 
     fn key(&self) -> String {
         key::<Self>(self.project(), self.id())
@@ -88,6 +89,10 @@ macro_rules! kept {
 
             fn owner(&self) -> Option<&str> {
                 self.owner.as_deref()
+            }
+
+            fn set_owner(&mut self, owner: Option<String>) {
+                self.owner = owner;
             }
         }
     };

@@ -8,6 +8,7 @@ mod incremental;
 mod instances;
 mod listing;
 mod openapi;
+mod order;
 mod quotas;
 mod refusals;
 mod restore;
