@@ -42,14 +42,38 @@ pub(crate) async fn each<T: DeserializeOwned>(
     after: Option<&str>,
     mut take: impl FnMut(&str, T) + Send,
 ) -> Result<()> {
+    walk(state, prefix, after, |key, value| {
+        match value {
+            Ok(value) => take(key, value),
+            Err(error) => tracing::warn!(%error, "a value in the state is left alone"),
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// All values below `prefix`, none left out.
+///
+/// # Errors
+/// Also when one of them cannot be read.
+#[cfg(feature = "openstack")]
+pub(crate) async fn every<T: DeserializeOwned + Send>(state: &dyn State, prefix: &str) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    walk(state, prefix, None, |_, value| value.map(|value| all.push(value))).await?;
+    Ok(all)
+}
+
+async fn walk<T: DeserializeOwned>(
+    state: &dyn State,
+    prefix: &str,
+    after: Option<&str>,
+    mut take: impl FnMut(&str, Result<T>) -> Result<()> + Send,
+) -> Result<()> {
     let mut after: Option<String> = after.map(str::to_owned);
     loop {
         let page = state.range(prefix, after.as_deref(), PAGE).await?;
         for (key, entry) in &page {
-            match decode(key, &entry.value) {
-                Ok(value) => take(key, value),
-                Err(error) => tracing::warn!(%error, "a value in the state is left alone"),
-            }
+            take(key, decode(key, &entry.value))?;
         }
         match page.last() {
             Some((last, _)) if page.len() == PAGE => after = Some(last.clone()),

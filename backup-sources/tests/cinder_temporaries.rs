@@ -13,7 +13,7 @@ use backup_core::testkit::{MemoryReader, RecordingSink};
 use backup_core::{Error, JobContext, RestoreTarget, Result, Source, Summary, async_trait};
 use backup_remote::testkit::{Reply, RequestFault, Which};
 use backup_sources::cinder::access::{Extent, Extents, Place, VolumeAccess, VolumeWriter};
-use backup_sources::cinder::{CinderSource, LeftoverKind, NewVolume, Role, SourceOptions};
+use backup_sources::cinder::{CinderSource, LeftoverKind, Mode, NewVolume, Role, SourceOptions};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde_json::json;
@@ -392,6 +392,35 @@ async fn a_rollback_that_breaks_says_so_on_the_volume_and_one_that_is_done_takes
     assert_eq!(stand_in.state().volumes[&id]["metadata"], json!({}));
     let other = stand_in.volume(1);
     assert_eq!(good.rollback(cx, &other, &snapshot).await.unwrap_err().code().name, "cinder.not_found");
+}
+
+#[tokio::test]
+async fn a_volume_that_an_interrupted_rollback_holds_is_freed_and_its_metadata_tell_what_is_in_it() {
+    let stand_in = StandIn::start().await;
+    let (cx, id) = (&stand_in.cx, stand_in.volume(1));
+    let source = source(&stand_in, &MemoryAccess::default());
+    let left = async |role: &str, owner: &str| {
+        let mark = json!({ "backup:job": "j", "backup:role": role, "backup:owner": owner });
+        stand_in.state().volumes.get_mut(&id).unwrap()["metadata"] = mark;
+        stand_in.cinder.create_attachment(cx, &id, Mode::ReadWrite).await.unwrap();
+    };
+    let status = || stand_in.state().volumes[&id]["status"].clone();
+    let metadata = || stand_in.state().volumes[&id]["metadata"].clone();
+
+    left("overwriting", OWNER).await;
+    assert!(!source.end_rollback(cx, &id, None).await.unwrap());
+    assert_eq!((status(), metadata()["backup:role"].clone()), (json!("available"), json!("overwriting")));
+    left("overwriting", OWNER).await;
+    assert!(source.end_rollback(cx, &id, Some("half")).await.unwrap());
+    assert_eq!((status(), metadata()), (json!("available"), json!({ "backup:failed": "half" })));
+    left("restored", OWNER).await;
+    assert!(source.end_rollback(cx, &id, Some("half")).await.unwrap());
+    assert_eq!((status(), metadata()), (json!("available"), json!({})));
+    left("overwriting", "somebody").await;
+    assert!(source.end_rollback(cx, &id, Some("half")).await.unwrap());
+    assert_eq!((status(), metadata()["backup:owner"].clone()), (json!("reserved"), json!("somebody")));
+    stand_in.state().volumes.remove(&id);
+    assert!(source.end_rollback(cx, &id, None).await.unwrap());
 }
 
 #[tokio::test]

@@ -438,6 +438,9 @@ pub trait Cloud: Send + Sync + fmt::Debug + 'static {
     /// What brings a backup back to a volume of [`Cloud::create_volume`], and with which target.
     fn restorer(&self, by: &Principal, volume_id: &str, order: &VolumeOrder) -> Result<(Arc<dyn Source>, RestoreTarget)>;
 
+    /// Whether all of the data of a backup is in a volume of [`Cloud::create_volume`] that was not settled yet.
+    async fn is_restored(&self, cx: &JobContext, by: &Principal, volume_id: &str) -> Result<bool>;
+
     /// Ends a restore: with `failed` absent gives the volume its properties and frees it, else deletes it; one that cannot be deleted stays
     /// unusable and says why in its metadata. Calling it again does no harm, and a volume that is gone is settled.
     async fn settle_restored(
@@ -452,6 +455,14 @@ pub trait Cloud: Send + Sync + fmt::Debug + 'static {
     /// Brings a volume back to one of its snapshots, and returns when all of it is done. While it runs and after it failed, the metadata of the
     /// volume says so; calling it again brings it to its end.
     async fn rollback(&self, cx: &JobContext, by: &Principal, volume: &Volume, snapshot: &Snapshot) -> Result<()>;
+
+    /// Ends what a rollback that is over, or was interrupted, still holds of a volume: our attachment.
+    ///
+    /// # Behavior
+    /// False when half of a rollback is in the volume, which stays marked then, to be rolled back again; with `failed` its metadata
+    /// say that instead, it is given back, and the answer is true. A volume that was rolled back, or that no rollback has begun on, has
+    /// nothing written about it. One that is gone is free. Calling it again does no harm.
+    async fn end_rollback(&self, cx: &JobContext, by: &Principal, volume_id: &str, failed: Option<&str>) -> Result<bool>;
 
     /// Writes into the metadata of a volume why it cannot be trusted.
     async fn mark_volume(&self, cx: &JobContext, by: &Principal, volume_id: &str, why: &str) -> Result<()>;

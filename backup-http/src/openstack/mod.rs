@@ -42,8 +42,10 @@ mod volume_backups;
 mod volumes;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -95,8 +97,10 @@ struct Inner {
     rollback_timeout: Duration,
     locks: Locks,
     owner: Owner,
-    /// What this process works on, by the ids of records.
-    live: Mutex<HashMap<String, CancellationToken>>,
+    /// What this process works on, by the ids of records. The same one may be claimed more than once: by a request that is refused then, and
+    /// by work whose end is in the record already.
+    live: Mutex<HashMap<String, Vec<Claim>>>,
+    claims: AtomicU64,
     running: TaskTracker,
     stopping: CancellationToken,
     /// Something was left to be put in order.
@@ -133,25 +137,44 @@ impl OpenStack {
     }
 }
 
-/// The end of what runs, however it comes: it is not taken for alive any more.
+struct Claim {
+    number: u64,
+    cancel: CancellationToken,
+}
+
+/// The end of what runs, however it comes: it is not taken for alive any more, unless somebody else claimed the same.
 struct Leave {
     inner: Arc<Inner>,
     id: String,
+    number: u64,
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.inner.live().remove(&self.id);
+        let mut live = self.inner.live();
+        if let Entry::Occupied(mut claims) = live.entry(std::mem::take(&mut self.id)) {
+            claims.get_mut().retain(|claim| claim.number != self.number);
+            if claims.get().is_empty() {
+                claims.remove();
+            }
+        }
     }
 }
 
 impl Inner {
-    fn live(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+    fn live(&self) -> MutexGuard<'_, HashMap<String, Vec<Claim>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_live(&self, id: &str) -> bool {
         self.live().contains_key(id)
+    }
+
+    /// Asks what works on a record here to end.
+    fn cancel(&self, id: &str) {
+        if let Some(claims) = self.live().get(id) {
+            claims.iter().for_each(|claim| claim.cancel.cancel());
+        }
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -174,9 +197,9 @@ impl Inner {
 
     /// Claims a record for this process, before anybody can see it. Dropped, it is no longer claimed.
     fn claim(self: &Arc<Self>, id: &str) -> (Leave, CancellationToken) {
-        let cancel = CancellationToken::new();
-        self.live().insert(id.to_owned(), cancel.clone());
-        (Leave { inner: Arc::clone(self), id: id.to_owned() }, cancel)
+        let (cancel, number) = (CancellationToken::new(), self.claims.fetch_add(1, Ordering::Relaxed));
+        self.live().entry(id.to_owned()).or_default().push(Claim { number, cancel: cancel.clone() });
+        (Leave { inner: Arc::clone(self), id: id.to_owned(), number }, cancel)
     }
 
     /// Runs the work on a claimed record to its end.

@@ -48,6 +48,9 @@ pub(super) trait Kept: Serialize + DeserializeOwned + Clone + Send + Sync + 'sta
     fn name(&self) -> &str;
     fn created_at(&self) -> DateTime<Utc>;
     fn status(&self) -> Status;
+    /// The process that works on it.
+    fn owner(&self) -> Option<&str>;
+    fn set_owner(&mut self, owner: Option<String>);
 
     fn key(&self) -> String {
         key::<Self>(self.project(), self.id())
@@ -82,6 +85,14 @@ macro_rules! kept {
 
             fn status(&self) -> Status {
                 self.status
+            }
+
+            fn owner(&self) -> Option<&str> {
+                self.owner.as_deref()
+            }
+
+            fn set_owner(&mut self, owner: Option<String>) {
+                self.owner = owner;
             }
         }
     };

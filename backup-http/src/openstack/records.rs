@@ -1,7 +1,8 @@
 //! The records in the state: each under its project, so that a list reads what it shows.
 
-use backup_core::Result;
+use backup_core::error::codes;
 use backup_core::state::Expected;
+use backup_core::{Error, Result};
 
 use super::errors::Failure;
 use super::record::{Kept, key};
@@ -71,5 +72,38 @@ impl Inner {
             }
         }
         Err(Failure::conflict(format!("{} {id} is being changed by others!", R::WHAT)))
+    }
+
+    /// Changes a record that was judged to be worked on by nobody, if it is that still: of the same owner, in the same state, and not
+    /// claimed here as `live`. False when it is not, or gone.
+    pub(super) async fn amend_judged<R: Kept>(
+        &self,
+        judged: &R,
+        live: &str,
+        mut change: impl FnMut(&mut R) + Send,
+    ) -> Result<bool> {
+        let mut is_other = false;
+        let amended = self.amend::<R>(judged.project(), judged.id(), |record| {
+            // In this order: work of ours that ends meanwhile changes the record that was read, before it is no longer live.
+            is_other = record.owner() != judged.owner() || record.status() != judged.status() || self.is_live(live);
+            if is_other {
+                return Err(Failure::conflict("It is another by now!"));
+            }
+            change(record);
+            Ok(())
+        });
+        match amended.await {
+            Ok(amended) => Ok(amended.is_some()),
+            Err(_) if is_other => Ok(false),
+            Err(failure) => Err(Error::new(&codes::INTERNAL, format!("{} {}: {}", R::WHAT, judged.id(), failure.message()))),
+        }
+    }
+
+    /// All records of all projects, for who must not overlook one.
+    ///
+    /// # Errors
+    /// Also when one of them cannot be read.
+    pub(super) async fn every<R: Kept>(&self) -> Result<Vec<R>> {
+        kept::every(&*self.state, R::PREFIX).await
     }
 }

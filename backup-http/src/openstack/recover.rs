@@ -10,7 +10,7 @@ use std::time::Duration;
 use backup_core::{Error, Result, Retry};
 
 use super::id::job_id;
-use super::record::{InstanceBackup, InstanceSnapshot, Status, VolumeBackup};
+use super::record::{InstanceBackup, InstanceSnapshot, Kept, Status, VolumeBackup};
 use super::volume_backups::Removed;
 use super::volumes::{Restore, Rollback, live_id};
 use super::{Inner, Leftover, Principal, Role, locks, why};
@@ -24,6 +24,11 @@ const LONGEST: Duration = Duration::from_secs(600);
 const SWEEP_EACH: u32 = 10;
 
 const WHY: &str = "interrupted: the server ended while it ran";
+
+/// The live work of a removal.
+fn removal_id(id: &str) -> String {
+    format!("removal/{id}")
+}
 
 /// What came of one look at everything.
 #[derive(Default)]
@@ -105,13 +110,30 @@ impl Inner {
         }
     }
 
-    async fn order_volume_backup(self: &Arc<Self>, record: VolumeBackup) -> Result<bool> {
+    /// The same, for a record that may be nobody's.
+    async fn is_owned(&self, owner: Option<&str>, live: &str) -> Result<bool> {
+        match owner {
+            Some(owner) => self.is_worked_on(owner, live).await,
+            None => Ok(false),
+        }
+    }
+
+    pub(super) async fn order_volume_backup(self: &Arc<Self>, record: VolumeBackup) -> Result<bool> {
         if record.moving.is_some() {
             let owner = record.owner.as_deref().unwrap_or_default();
             return match self.is_worked_on(owner, &record.id).await? {
                 true => Ok(true),
                 false => self.order_move(&record).await.map(|()| true),
             };
+        }
+        let removing = record.status == Status::Deleting;
+        let live = if removing { removal_id(&record.id) } else { record.id.clone() };
+        if removing {
+            if !self.is_owned(record.owner.as_deref(), &live).await? && self.take_over(&record, &live).await? {
+                let (leave, _) = self.claim(&live);
+                self.begin_removal(leave, record, Removed::new());
+            }
+            return Ok(true);
         }
         let Some(owner) = record.owner.clone() else {
             if !record.old_links.is_empty() || !record.old_bases.is_empty() {
@@ -120,15 +142,7 @@ impl Inner {
             }
             return Ok(true);
         };
-        let removing = record.status == Status::Deleting;
-        let live = if removing { format!("removal/{}", record.id) } else { record.id.clone() };
         if self.is_worked_on(&owner, &live).await? {
-            return Ok(true);
-        }
-        if removing {
-            self.take_over(&record).await?;
-            let (leave, _) = self.claim(&live);
-            self.begin_removal(leave, record, Removed::new());
             return Ok(true);
         }
         let Some(_lock) = self.locks.try_lock(&locks::volume(&record.volume_id)).await? else { return Ok(false) };
@@ -136,6 +150,10 @@ impl Inner {
         let Some(record) = self.get::<VolumeBackup>(&record.project_id, &record.id).await? else { return Ok(true) };
         if record.owner.as_ref() != Some(&owner) || record.status == Status::Deleting {
             return Ok(false);
+        }
+        // Other work may have begun by now, and wait for the lock.
+        if self.is_worked_on(&owner, &live).await? {
+            return Ok(true);
         }
         let published = match &record.pending {
             Some(pending) => self.published(&record, &pending.link).await?,
@@ -168,17 +186,16 @@ impl Inner {
             }
             if record.status != Status::Deleting {
                 record.status = if record.is_whole() { Status::Active } else { Status::Error };
+                record.owner = None;
             }
-            record.owner = None;
         })
         .await;
     }
 
-    /// A removal goes on in this process from now on.
-    async fn take_over(&self, record: &VolumeBackup) -> Result<()> {
+    /// A removal goes on in this process from now on; false when it does elsewhere, or is at its end.
+    async fn take_over<R: Kept>(&self, record: &R, live: &str) -> Result<bool> {
         let owner = self.owner.name().to_owned();
-        self.amend_surely::<VolumeBackup>(&record.project_id, &record.id, |record| record.owner = Some(owner.clone())).await;
-        Ok(())
+        self.amend_judged(record, live, |record| record.set_owner(Some(owner.clone()))).await
     }
 
     /// A volume into which all of the data came is freed; any other one is none.
@@ -186,31 +203,45 @@ impl Inner {
         if self.is_worked_on(&restore.owner, &restore.id).await? {
             return Ok(true);
         }
-        // Looked at again: until now it may have come to its end, and its volume be somebody's.
-        let Some(restore) = &self.restore(restore).await? else { return Ok(true) };
+        // Until then it may have come further, or to its end.
+        let Some(restore) = self.restore_by_now(restore).await? else { return Ok(true) };
         let by = Principal::Project(restore.project.clone());
-        if restore.restored {
-            match self.settle(&by, restore, None).await {
-                Err(error) if error.retry() == Retry::Never => self.settle(&by, restore, Some(&why(&error))).await?,
+        if restore.restored || self.is_restored(&by, &restore).await? {
+            match self.settle(&by, &restore, None).await {
+                Err(error) if error.retry() == Retry::Never => self.settle(&by, &restore, Some(&why(&error))).await?,
                 ended => ended?,
             }
         } else {
-            self.settle(&by, restore, Some(WHY)).await?;
+            self.settle(&by, &restore, Some(WHY)).await?;
         }
         Ok(true)
     }
 
+    /// What the cloud says of a volume, where the record may not know it yet.
+    async fn is_restored(&self, by: &Principal, restore: &Restore) -> Result<bool> {
+        let Some(volume) = &restore.volume_id else { return Ok(false) };
+        let cx = self.looking();
+        cx.run(self.cloud.is_restored(&cx, by, volume)).await
+    }
+
     /// A rollback is brought to its end when nothing uses the volume; else the volume says that it was not.
-    async fn order_rollback(self: &Arc<Self>, rollback: &Rollback) -> Result<bool> {
-        if self.is_worked_on(&rollback.owner, &live_id(&rollback.volume_id)).await? {
+    pub(super) async fn order_rollback(self: &Arc<Self>, rollback: &Rollback) -> Result<bool> {
+        let live = live_id(&rollback.volume_id);
+        if self.is_worked_on(&rollback.owner, &live).await? {
             return Ok(true);
         }
         let Some(lock) = self.locks.try_lock(&locks::volume(&rollback.volume_id)).await? else { return Ok(false) };
-        // Looked at again: until now it may have come to its end, and the volume be written to.
-        if !self.rollbacks().await?.contains(rollback) || self.is_live(&live_id(&rollback.volume_id)) {
+        // Until the lock was had it may have come to its end, and the volume has other data by now.
+        let Some(rollback) = self.rollback_of(&rollback.volume_id).await? else { return Ok(true) };
+        if self.is_worked_on(&rollback.owner, &live).await? {
             return Ok(true);
         }
         let by = Principal::Project(rollback.project.clone());
+        // What the process before holds of the volume is in the way of everybody.
+        if self.let_go(&rollback, rollback.failed.as_deref()).await? || rollback.ended {
+            return self.forget_rollback(&rollback.volume_id).await.map(|()| true);
+        }
+        let interrupted = format!("a rollback to {} was interrupted", rollback.snapshot_id);
         let looked = async {
             let volume = self.quiet_volume(&by, &rollback.volume_id).await?;
             let snapshot = self.snapshot_of(&by, &volume, &rollback.snapshot_id).await?;
@@ -218,79 +249,72 @@ impl Inner {
         };
         match looked.await {
             Ok((volume, snapshot)) => {
+                // Should it not begin again either: half a rollback is no volume.
+                let cx = self.changing();
+                cx.run(self.cloud.mark_volume(&cx, &by, &volume.id, &interrupted)).await?;
                 tracing::warn!(volume = volume.id, "a rollback was interrupted; it goes on");
-                let (leave, _) = self.claim(&live_id(&volume.id));
+                let (leave, _) = self.claim(&live);
                 drop(self.run_rollback(leave, by, volume, snapshot, lock));
                 Ok(true)
             }
             Err(failure) if failure.status().is_server_error() => Ok(false),
             Err(failure) => {
-                let why = format!("a rollback to {} was interrupted: {}", rollback.snapshot_id, failure.message());
+                let why = format!("{interrupted}: {}", failure.message());
                 tracing::error!(volume = rollback.volume_id, why, "a rollback cannot go on");
-                let cx = self.changing();
-                match cx.run(self.cloud.mark_volume(&cx, &by, &rollback.volume_id, &why)).await {
-                    Err(error) if !error.is_not_found() => Err(error),
-                    _ => self.forget_rollback(&rollback.volume_id).await.map(|()| true),
-                }
+                self.let_go(&rollback, Some(&why)).await?;
+                self.forget_rollback(&rollback.volume_id).await.map(|()| true)
             }
         }
     }
 
-    async fn order_instance_snapshot(self: &Arc<Self>, record: InstanceSnapshot) -> Result<bool> {
-        let Some(owner) = &record.owner else { return Ok(true) };
-        if self.is_worked_on(owner, &record.id).await? {
+    pub(super) async fn order_instance_snapshot(self: &Arc<Self>, record: InstanceSnapshot) -> Result<bool> {
+        let removing = record.status == Status::Deleting;
+        if (record.owner.is_none() && !removing) || self.is_owned(record.owner.as_deref(), &record.id).await? {
             return Ok(true);
         }
-        let (project, id) = (record.project_id.clone(), record.id.clone());
-        if record.status == Status::Deleting {
-            let owner = self.owner.name().to_owned();
-            self.amend_surely::<InstanceSnapshot>(&project, &id, |record| record.owner = Some(owner.clone())).await;
-            self.begin_snapshot_removal(project, id);
+        if removing {
+            if self.take_over(&record, &record.id).await? {
+                self.begin_snapshot_removal(record.project_id, record.id);
+            }
             return Ok(true);
         }
         // Its snapshots carry its id, those included that it does not know of; the sweep removes them.
-        self.amend_surely::<InstanceSnapshot>(&project, &id, |record| {
-            // Until now it may have come to its end.
-            if record.owner.as_ref() != Some(owner) || record.status == Status::Deleting {
-                return;
-            }
+        self.amend_judged(&record, &record.id, |record| {
             (record.status, record.owner) = (Status::Error, None);
             record.fail_reason = Some(WHY.to_owned());
             record.members.clear();
         })
-        .await;
+        .await?;
         Ok(true)
     }
 
-    async fn order_instance_backup(self: &Arc<Self>, record: InstanceBackup) -> Result<bool> {
-        let Some(owner) = &record.owner else { return Ok(true) };
+    pub(super) async fn order_instance_backup(self: &Arc<Self>, record: InstanceBackup) -> Result<bool> {
         let removing = record.status == Status::Deleting;
-        let live = if removing { format!("removal/{}", record.id) } else { record.id.clone() };
-        if self.is_worked_on(owner, &live).await? {
+        let live = if removing { removal_id(&record.id) } else { record.id.clone() };
+        if (record.owner.is_none() && !removing) || self.is_owned(record.owner.as_deref(), &live).await? {
             return Ok(true);
         }
-        let (project, id) = (record.project_id.clone(), record.id.clone());
         if removing {
-            let owner = self.owner.name().to_owned();
-            self.amend_surely::<InstanceBackup>(&project, &id, |record| record.owner = Some(owner.clone())).await;
-            self.begin_instance_removal(project, id);
+            if self.take_over(&record, &live).await? {
+                self.begin_instance_removal(record.project_id, record.id);
+            }
             return Ok(true);
         }
+        let since = record.updated_at.unwrap_or(record.created_at);
+        let mut moved = true;
         for member in &record.members {
-            let backup = self.get::<VolumeBackup>(&project, &member.id).await?;
-            if backup.is_some_and(|backup| backup.owner.is_some()) {
+            let backup = self.get::<VolumeBackup>(&record.project_id, &member.id).await?;
+            if backup.as_ref().is_some_and(|backup| backup.owner.is_some()) {
                 // Its members first.
                 return Ok(false);
             }
+            moved &= backup.and_then(|backup| backup.updated_at).is_some_and(|updated| updated > since);
         }
         let failed = |failure: super::errors::Failure| Error::new(&backup_core::error::codes::INTERNAL, failure.message());
-        let whole = self.members_are_active(&record).await.map_err(failed)?;
+        // An update that ended before it came to its members has done nothing.
+        let whole = (moved || record.status != Status::Updating) && self.members_are_active(&record).await.map_err(failed)?;
         let now = self.now();
-        self.amend_surely::<InstanceBackup>(&project, &id, |record| {
-            // Until now it may have come to its end.
-            if record.owner.as_ref() != Some(owner) || record.status == Status::Deleting {
-                return;
-            }
+        self.amend_judged(&record, &live, |record| {
             if whole && record.status == Status::Updating {
                 record.updated_at = Some(now);
             }
@@ -298,7 +322,7 @@ impl Inner {
             record.status = if whole { Status::Active } else { Status::Error };
             record.fail_reason = (!whole).then(|| WHY.to_owned());
         })
-        .await;
+        .await?;
         Ok(true)
     }
 
@@ -310,16 +334,17 @@ impl Inner {
             return Ok(());
         }
         let (mut jobs, mut bases, mut failed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for record in self.all::<VolumeBackup>(None).await? {
+        // One that cannot be read, of a newer version of this program, may need anything.
+        for record in self.every::<VolumeBackup>().await? {
             if let Some(pending) = &record.pending {
                 jobs.insert(job_id(&pending.link)?.as_str().to_owned());
             }
             bases.insert(record.snapshot_id);
         }
-        for restore in self.restores(None).await? {
+        for restore in self.every_restore().await? {
             jobs.insert(job_id(&restore.id)?.as_str().to_owned());
         }
-        for record in self.all::<InstanceSnapshot>(None).await? {
+        for record in self.every::<InstanceSnapshot>().await? {
             if record.status == Status::Error && record.members.is_empty() {
                 failed.insert(job_id(&record.id)?.as_str().to_owned());
             }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -136,6 +137,7 @@ impl OpenStackBuilder {
             rollback_timeout: self.rollback_timeout,
             owner,
             live: Mutex::new(HashMap::new()),
+            claims: AtomicU64::new(0),
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
             disorder: Notify::new(),

@@ -297,6 +297,12 @@ pub(super) async fn create_volume(
     source.cinder.make_volume(cx, &mark, order(reader, new)?).await
 }
 
+pub(super) async fn is_restored(source: &CinderSource, cx: &JobContext, id: &str) -> Result<bool> {
+    let volume = gone(source.cinder.volume(cx, id).await)?;
+    let role = volume.as_ref().and_then(|volume| volume.metadata.get(ROLE)).and_then(|role| Role::of(role));
+    Ok(role == Some(Role::Restored))
+}
+
 pub(super) async fn settle_volume(
     source: &CinderSource,
     cx: &JobContext,

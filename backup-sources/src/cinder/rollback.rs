@@ -2,10 +2,11 @@
 
 use backup_core::{Effect, Error, JobContext, Result};
 
-use super::client::check_id;
+use super::client::{Patience, check_id, gone};
 use super::codes;
 use super::restore::Held;
 use super::source::CinderSource;
+use super::temporary::{OWNER, ROLE, Role};
 
 pub(super) async fn rollback(source: &CinderSource, cx: &JobContext, volume: &str, snapshot: &str) -> Result<()> {
     let (volume, snapshot) = (check_id("volume", volume)?, check_id("snapshot", snapshot)?);
@@ -33,4 +34,24 @@ pub(super) async fn rollback(source: &CinderSource, cx: &JobContext, volume: &st
         tracing::warn!("{warning}");
     }
     done
+}
+
+/// Ends our hold of a volume; see [`CinderSource::end_rollback`].
+pub(super) async fn end(source: &CinderSource, cx: &JobContext, id: &str, failed: Option<&str>) -> Result<bool> {
+    let (cinder, id) = (&source.cinder, check_id("volume", id)?);
+    let Some(volume) = gone(cinder.volume(cx, id).await)? else { return Ok(true) };
+    let ours = volume.metadata.get(OWNER).is_some_and(|owner| *owner == source.options.owner);
+    let role = volume.metadata.get(ROLE).filter(|_| ours).and_then(|role| Role::of(role));
+    match (role, failed) {
+        (Some(Role::Restored), _) => cinder.give_back(cx, id, None).await?,
+        (Some(Role::Overwriting), Some(why)) => cinder.give_back(cx, id, Some(why)).await?,
+        (Some(Role::Overwriting), None) => {
+            if cinder.detach_unfinished(cx, id, &[]).await? > 0 {
+                cinder.wait_for_volume(cx, id, "available", Patience::default()).await?;
+            }
+            return Ok(false);
+        }
+        _ => {}
+    }
+    Ok(true)
 }

@@ -203,6 +203,27 @@ impl CinderSource {
     pub async fn rollback(&self, cx: &JobContext, volume: &str, snapshot: &str) -> Result<()> {
         super::rollback::rollback(self, cx, volume, snapshot).await
     }
+
+    /// Ends what a rollback still holds of a volume, one that was interrupted or could not free it.
+    ///
+    /// # Behavior
+    /// The metadata of the volume decide. Of one that is whole our attachment and mark are taken. One that half a rollback is in is freed of
+    /// our attachment and stays marked, and the answer is `false`: to be rolled back again; with `failed` its metadata say that instead, and it
+    /// is given back. One that is gone, or that carries no mark of ours, is left alone. May be called again.
+    ///
+    /// # Errors
+    /// Those of Cinder.
+    pub async fn end_rollback(&self, cx: &JobContext, volume: &str, failed: Option<&str>) -> Result<bool> {
+        super::rollback::end(self, cx, volume, failed).await
+    }
+
+    /// Whether all of a backup is in a volume of [`CinderSource::create_volume`] that was not settled yet.
+    ///
+    /// # Errors
+    /// Those of Cinder.
+    pub async fn is_restored(&self, cx: &JobContext, volume: &str) -> Result<bool> {
+        super::restore::is_restored(self, cx, volume).await
+    }
 }
 
 #[async_trait]

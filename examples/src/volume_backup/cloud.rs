@@ -166,6 +166,10 @@ impl Cloud for RealCloud {
         Ok((Arc::new(self.of(by)?), target))
     }
 
+    async fn is_restored(&self, cx: &JobContext, by: &Principal, volume_id: &str) -> Result<bool> {
+        self.of(by)?.is_restored(cx, volume_id).await
+    }
+
     async fn settle_restored(
         &self,
         cx: &JobContext,
@@ -179,6 +183,10 @@ impl Cloud for RealCloud {
 
     async fn rollback(&self, cx: &JobContext, by: &Principal, volume: &Volume, snapshot: &Snapshot) -> Result<()> {
         self.of(by)?.rollback(cx, &volume.id, &snapshot.id).await
+    }
+
+    async fn end_rollback(&self, cx: &JobContext, by: &Principal, volume_id: &str, failed: Option<&str>) -> Result<bool> {
+        self.of(by)?.end_rollback(cx, volume_id, failed).await
     }
 
     async fn mark_volume(&self, cx: &JobContext, by: &Principal, volume_id: &str, why: &str) -> Result<()> {

@@ -152,11 +152,11 @@ impl Inner {
         }
         let now = self.now();
         self.amend_surely::<InstanceBackup>(project, id, |record| {
-            record.owner = None;
             if record.status == Status::Updating && failed.is_none() {
                 record.updated_at = Some(now);
             }
             if record.status != Status::Deleting {
+                record.owner = None;
                 record.status = if failed.is_some() { Status::Error } else { Status::Active };
                 record.fail_reason.clone_from(&failed);
             }

@@ -28,6 +28,20 @@ pub(super) struct FakeVolume {
     pub(super) bytes: String,
     /// What it is being made for.
     pub(super) restoring: Option<String>,
+    /// All of the data is in it.
+    pub(super) restored: bool,
+    /// A rollback began, and has not come to its end.
+    pub(super) overwriting: bool,
+}
+
+impl FakeVolume {
+    /// Ends the attachment of a rollback.
+    fn detach(&mut self) {
+        if self.volume.status == "attaching" {
+            self.volume.status = "available".to_owned();
+            self.volume.attachments.clear();
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +65,8 @@ pub(super) struct Things {
     pub(super) no_snapshots: Vec<String>,
     /// Snapshots cannot be deleted now.
     pub(super) stuck: bool,
+    /// Attachments of ours cannot be ended now.
+    pub(super) held: bool,
     /// What was asked of it, in words.
     pub(super) asked: Vec<String>,
     /// Each capture: the volume, and whether it was incremental, from which base.
@@ -99,7 +115,14 @@ impl Hand {
         let mut volume = Volume::new(&id, "available", 2);
         volume.name = name.to_owned();
         volume.volume_type = "rbd1".to_owned();
-        let volume = FakeVolume { project: project.to_owned(), volume, bytes: bytes.to_owned(), restoring: None };
+        let volume = FakeVolume {
+            project: project.to_owned(),
+            volume,
+            bytes: bytes.to_owned(),
+            restoring: None,
+            restored: false,
+            overwriting: false,
+        };
         self.with(|things| things.volumes.insert(id.clone(), volume));
         id
     }
@@ -293,6 +316,11 @@ impl Cloud for Fake {
         Ok((Arc::new(Capture(self.clone(), String::new(), order)), target))
     }
 
+    async fn is_restored(&self, _: &JobContext, _: &Principal, volume_id: &str) -> Result<bool> {
+        self.enter(format!("is restored {volume_id}")).await?;
+        Ok(self.hand.with(|things| things.volumes.get(volume_id).is_some_and(|volume| volume.restored)))
+    }
+
     async fn settle_restored(
         &self,
         _: &JobContext,
@@ -308,7 +336,7 @@ impl Cloud for Fake {
             }
             None => {
                 if let Some(made) = things.volumes.get_mut(volume_id) {
-                    made.restoring = None;
+                    (made.restoring, made.restored) = (None, false);
                     made.volume.status = "available".to_owned();
                     made.volume.bootable = order.bootable;
                     made.volume.metadata = order.metadata.clone();
@@ -320,15 +348,56 @@ impl Cloud for Fake {
 
     async fn rollback(&self, cx: &JobContext, _: &Principal, volume: &Volume, snapshot: &Snapshot) -> Result<()> {
         self.enter(format!("rollback {}", volume.id)).await?;
+        let attached = self.hand.with(|things| {
+            let found = things.volumes.get_mut(&volume.id).unwrap();
+            found.overwriting = true;
+            match found.volume.status.as_str() {
+                "available" => {
+                    found.volume.status = "attaching".to_owned();
+                    found.volume.attachments = vec![Attachment::default()];
+                    Ok(())
+                }
+                "in-use" => Ok(()),
+                other => Err(Error::new(&codes::LEASE_BUSY, format!("the volume is {other}"))),
+            }
+        });
+        attached?;
         self.hand.pass(cx).await?;
         self.alive().await;
-        if self.hand.fails.load(Ordering::SeqCst) {
+        let failed = self.hand.fails.load(Ordering::SeqCst);
+        if failed {
             self.mark_volume(cx, &Principal::Project(String::new()), &volume.id, "rollback failed").await?;
-            return Err(Error::new(&codes::SOURCE_FAILED, "rbd said no"));
+        } else {
+            let bytes = self.hand.with(|things| things.snapshots[&snapshot.id].bytes.clone());
+            self.hand.write(&volume.id, &bytes);
         }
-        let bytes = self.hand.with(|things| things.snapshots[&snapshot.id].bytes.clone());
-        self.hand.write(&volume.id, &bytes);
-        Ok(())
+        self.hand.with(|things| {
+            let found = things.volumes.get_mut(&volume.id).unwrap();
+            found.overwriting = false;
+            if !failed {
+                found.volume.metadata.remove("backup:failed");
+            }
+            if !things.held {
+                found.detach();
+            }
+        });
+        if failed { Err(Error::new(&codes::SOURCE_FAILED, "rbd said no")) } else { Ok(()) }
+    }
+
+    async fn end_rollback(&self, _: &JobContext, _: &Principal, volume_id: &str, failed: Option<&str>) -> Result<bool> {
+        self.enter(format!("end rollback {volume_id}: {failed:?}")).await?;
+        self.hand.with(|things| {
+            if things.held {
+                return Err(Error::new(&codes::STORE_UNAVAILABLE, "told to be held"));
+            }
+            let Some(found) = things.volumes.get_mut(volume_id) else { return Ok(true) };
+            found.detach();
+            if let (true, Some(why)) = (found.overwriting, failed) {
+                found.volume.metadata.insert("backup:failed".to_owned(), why.to_owned());
+                found.overwriting = false;
+            }
+            Ok(!found.overwriting)
+        })
     }
 
     async fn mark_volume(&self, _: &JobContext, _: &Principal, volume_id: &str, why: &str) -> Result<()> {
@@ -422,7 +491,9 @@ impl Source for Capture {
         let bytes = String::from_utf8(data.concat()).unwrap();
         // A process that died while it read writes no more.
         fake.alive().await;
-        fake.hand.write(target.value["volume-id"].as_str().unwrap(), &bytes);
+        let volume = target.value["volume-id"].as_str().unwrap();
+        fake.hand.write(volume, &bytes);
+        fake.hand.with(|things| things.volumes.get_mut(volume).unwrap().restored = true);
         Ok(RestoreReport::new(bytes.len() as u64))
     }
 }

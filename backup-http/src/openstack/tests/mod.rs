@@ -9,6 +9,7 @@ mod instances;
 mod listing;
 mod moving;
 mod openapi;
+mod order;
 mod quotas;
 mod refusals;
 mod removal;

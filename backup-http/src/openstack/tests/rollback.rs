@@ -67,6 +67,8 @@ async fn a_long_rollback_is_504_and_the_volume_is_locked_until_it_ends() {
     let volume = world.hand.volume("demo", "data", "one");
     let snapshot = world.hand.snapshot(&volume);
     world.hand.write(&volume, "two");
+    // In use, so that nothing but the lock keeps others away.
+    world.hand.server("demo", "SHUTOFF", std::slice::from_ref(&volume));
     world.close_gate();
     let path = format!("/volume/{volume}/action");
     let ask = world.post(&path, rollback(&snapshot));

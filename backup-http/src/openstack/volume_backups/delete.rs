@@ -69,9 +69,7 @@ impl Inner {
 
     /// Goes on removing in the background; what works on the backup is asked to end.
     pub(in crate::openstack) fn begin_removal(self: &Arc<Self>, leave: Leave, record: VolumeBackup, ended: Removed) {
-        if let Some(work) = self.live().get(&record.id) {
-            work.cancel();
-        }
+        self.cancel(&record.id);
         let this = Arc::clone(self);
         let end = ended.drop_guard();
         self.spawn(leave, async move {

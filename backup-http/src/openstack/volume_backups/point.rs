@@ -117,10 +117,10 @@ impl Inner {
             if record.status == Status::Updating {
                 record.updated_at = Some(now);
             }
+            // A removal has an owner of its own, who goes on.
             if record.status != Status::Deleting {
-                record.status = Status::Active;
+                (record.status, record.owner) = (Status::Active, None);
             }
-            record.owner = None;
         })
         .await;
         tracing::info!(backup = id, project, point = %info.id, "a volume backup is whole");
@@ -168,10 +168,10 @@ impl Inner {
     pub(in crate::openstack) async fn end_failed(&self, project: &str, id: &str, reason: &str) {
         self.amend_surely::<VolumeBackup>(project, id, |record| {
             if record.status != Status::Deleting {
-                record.status = Status::Error;
+                (record.status, record.owner) = (Status::Error, None);
             }
             record.fail_reason = Some(reason.to_owned());
-            (record.pending, record.owner) = (None, None);
+            record.pending = None;
         })
         .await;
         self.disorder.notify_one();

@@ -256,6 +256,19 @@ impl Inner {
         Ok(open)
     }
 
+    /// The same, none left out.
+    ///
+    /// # Errors
+    /// Also when one of them cannot be read.
+    pub(in crate::openstack) async fn every_restore(&self) -> Result<Vec<Restore>> {
+        kept::every(&*self.state, PREFIX).await
+    }
+
+    /// A restore as it is noted by now; `None` when it has ended.
+    pub(in crate::openstack) async fn restore_by_now(&self, restore: &Restore) -> Result<Option<Restore>> {
+        kept::get(&*self.state, &restore.key()).await
+    }
+
     pub(in crate::openstack) async fn is_being_restored(&self, backup: &str) -> Result<bool> {
         Ok(!self.restores(Some(backup)).await?.is_empty())
     }

@@ -12,12 +12,15 @@ use tokio::sync::oneshot;
 use crate::kept;
 use crate::openstack::errors::{Failure, shown};
 use crate::openstack::locks::{self, Lock};
-use crate::openstack::{Caller, Inner, Leave, Principal, Snapshot, Volume};
+use crate::openstack::{Caller, Inner, Leave, Principal, Snapshot, Volume, why};
 
 /// Under this prefix of the state rollbacks that have not ended lie, under their volume.
 const PREFIX: &str = "openstack/rollbacks/";
 
 const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
+/// How often it is tried to free a volume before that is left for later, with a pause in between.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// A rollback that has not ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +29,22 @@ pub(in crate::openstack) struct Rollback {
     pub(in crate::openstack) snapshot_id: String,
     pub(in crate::openstack) project: String,
     pub(in crate::openstack) owner: String,
+    /// It ended, and the volume is not free yet.
+    #[serde(default)]
+    pub(in crate::openstack) ended: bool,
+    /// How it failed then.
+    #[serde(default)]
+    pub(in crate::openstack) failed: Option<String>,
+}
+
+impl Rollback {
+    fn key(&self) -> String {
+        key(&self.volume_id)
+    }
+}
+
+fn key(volume: &str) -> String {
+    format!("{PREFIX}{volume}")
 }
 
 /// A rollback that is noted and has not begun.
@@ -95,11 +114,12 @@ impl Inner {
             snapshot_id: snapshot.id.clone(),
             project: by.project().to_owned(),
             owner: self.owner.name().to_owned(),
+            ended: false,
+            failed: None,
         };
         let (leave, _) = self.claim(&live_id(&volume.id));
         let noted = Noted { leave, by, volume, snapshot, lock };
-        let key = format!("{PREFIX}{}", rollback.volume_id);
-        if let Err(error) = kept::set(&*self.state, &key, Expected::Any, &rollback).await {
+        if let Err(error) = kept::set(&*self.state, &rollback.key(), Expected::Any, &rollback).await {
             self.take_back(noted);
             return Err(Failure::internal(&error));
         }
@@ -139,23 +159,28 @@ impl Inner {
     ) -> Rolled {
         let (tell, rolled) = oneshot::channel();
         let this = Arc::clone(self);
-        self.spawn(leave, async move {
+        self.running.spawn(async move {
             tracing::info!(volume = volume.id, snapshot = snapshot.id, "a rollback began");
             // Not bounded but by the cloud's own limits: half a rollback is no volume.
             let cx = this.repository.context();
-            let result = this.cloud.rollback(&cx, &by, &volume, &snapshot).await;
+            let mut result = this.cloud.rollback(&cx, &by, &volume, &snapshot).await;
             match &result {
                 Ok(()) => tracing::info!(volume = volume.id, snapshot = snapshot.id, "a rollback is done"),
                 Err(error) => tracing::error!(volume = volume.id, snapshot = snapshot.id, %error, "a rollback failed"),
             }
-            // One that stays noted would be done again: until then the volume is not free.
-            while let Err(error) = this.forget_rollback(&volume.id).await {
-                tracing::warn!(volume = volume.id, %error, "a rollback that has ended is still noted");
-                if this.stopping.is_cancelled() {
-                    break;
-                }
-                this.pause(Duration::from_secs(1)).await;
+            let rollback = Rollback {
+                volume_id: volume.id,
+                snapshot_id: snapshot.id,
+                project: by.project().to_owned(),
+                owner: this.owner.name().to_owned(),
+                ended: true,
+                failed: result.as_ref().err().map(why),
+            };
+            if let Err(error) = this.end_rollback(&rollback).await {
+                result = result.and(Err(error));
             }
+            // In this order: who has the lock finds no work here.
+            drop(leave);
             drop(lock);
             let _ = tell.send(result);
         });
@@ -184,8 +209,49 @@ impl Inner {
         }
     }
 
+    /// Frees the volume, and forgets the rollback: nothing may begin it again. While the state fails the volume stays locked, and its client
+    /// is not told that it is done.
+    async fn end_rollback(&self, rollback: &Rollback) -> Result<()> {
+        let mut freed = Ok(false);
+        for attempt in 1..=TRIES {
+            freed = self.let_go(rollback, rollback.failed.as_deref()).await;
+            let Err(error) = &freed else { break };
+            tracing::warn!(volume = rollback.volume_id, %error, "a volume that was rolled back is not free yet");
+            if attempt < TRIES {
+                self.pause(PAUSE).await;
+            }
+        }
+        loop {
+            let noted = match &freed {
+                Ok(_) => self.forget_rollback(&rollback.volume_id).await,
+                Err(_) => kept::set(&*self.state, &rollback.key(), Expected::Any, rollback).await.map(drop),
+            };
+            match noted {
+                Err(error) if !self.stopping.is_cancelled() => {
+                    tracing::warn!(volume = rollback.volume_id, %error, "a rollback that has ended is still noted");
+                    self.pause(PAUSE).await;
+                }
+                noted => break noted?,
+            }
+        }
+        if freed.is_err() {
+            self.disorder.notify_one();
+        }
+        freed.map(drop)
+    }
+
+    /// Ends what we hold of a volume; false when half a rollback is in it, and `failed` does not say so.
+    pub(in crate::openstack) async fn let_go(&self, rollback: &Rollback, failed: Option<&str>) -> Result<bool> {
+        let (cx, by) = (self.changing(), Principal::Project(rollback.project.clone()));
+        cx.run(self.cloud.end_rollback(&cx, &by, &rollback.volume_id, failed)).await
+    }
+
+    pub(in crate::openstack) async fn rollback_of(&self, volume: &str) -> Result<Option<Rollback>> {
+        kept::get(&*self.state, &key(volume)).await
+    }
+
     pub(in crate::openstack) async fn forget_rollback(&self, volume: &str) -> Result<()> {
-        kept::remove(&*self.state, &format!("{PREFIX}{volume}")).await
+        kept::remove(&*self.state, &key(volume)).await
     }
 
     /// Rollbacks that have not ended.
