@@ -17,8 +17,6 @@ use crate::openstack::{Caller, Inner, Leave, Principal, Snapshot, Volume};
 /// Under this prefix of the state rollbacks that have not ended lie, under their volume.
 const PREFIX: &str = "openstack/rollbacks/";
 
-const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// A rollback that has not ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::openstack) struct Rollback {
@@ -110,14 +108,16 @@ impl Inner {
     pub(in crate::openstack) fn take_back(self: &Arc<Self>, noted: Noted) {
         let Noted { leave, volume, lock, .. } = noted;
         let this = Arc::clone(self);
-        self.spawn(leave, async move {
+        self.running.spawn(async move {
             while let Err(error) = this.forget_rollback(&volume.id).await {
                 tracing::warn!(volume = volume.id, %error, "a rollback that does not take place is still noted");
                 if this.stopping.is_cancelled() {
                     break;
                 }
-                this.pause(SECOND).await;
+                this.pause(Duration::from_secs(1)).await;
             }
+            // In this order: who has the lock finds no work here.
+            drop(leave);
             drop(lock);
         });
     }
