@@ -11,7 +11,7 @@ use backup_core::{Error, Result, Retry};
 
 use super::id::job_id;
 use super::record::{InstanceBackup, InstanceSnapshot, Kept, Status, VolumeBackup};
-use super::volume_backups::Removed;
+use super::volume_backups::{Removed, removal_id};
 use super::volumes::{Restore, Rollback, live_id};
 use super::{Inner, Leftover, Principal, Role, locks, why};
 
@@ -24,11 +24,6 @@ const LONGEST: Duration = Duration::from_secs(600);
 const SWEEP_EACH: u32 = 10;
 
 const WHY: &str = "interrupted: the server ended while it ran";
-
-/// The live work of a removal.
-fn removal_id(id: &str) -> String {
-    format!("removal/{id}")
-}
 
 /// What came of one look at everything.
 #[derive(Default)]

@@ -14,7 +14,7 @@ mod update;
 
 pub(super) use change::Change;
 pub(super) use create::NewBackup;
-pub(super) use delete::Removed;
+pub(super) use delete::{Removed, removal_id};
 pub(super) use order::{Order, check_copy, check_name, check_text, count};
 pub(super) use update::check_updatable;
 

@@ -17,7 +17,6 @@ use crate::openstack::{Caller, Inner, Leave, Principal, Snapshot, Volume, why};
 /// Under this prefix of the state rollbacks that have not ended lie, under their volume.
 const PREFIX: &str = "openstack/rollbacks/";
 
-const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 /// How often it is tried to free a volume before that is left for later, with a pause in between.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(5);
@@ -130,14 +129,16 @@ impl Inner {
     pub(in crate::openstack) fn take_back(self: &Arc<Self>, noted: Noted) {
         let Noted { leave, volume, lock, .. } = noted;
         let this = Arc::clone(self);
-        self.spawn(leave, async move {
+        self.running.spawn(async move {
             while let Err(error) = this.forget_rollback(&volume.id).await {
                 tracing::warn!(volume = volume.id, %error, "a rollback that does not take place is still noted");
                 if this.stopping.is_cancelled() {
                     break;
                 }
-                this.pause(SECOND).await;
+                this.pause(Duration::from_secs(1)).await;
             }
+            // In this order: who has the lock finds no work here.
+            drop(leave);
             drop(lock);
         });
     }
