@@ -243,11 +243,6 @@ impl Inner {
         self.disorder.notify_one();
     }
 
-    /// A restore as it is noted by now, `None` when it has ended.
-    pub(in crate::openstack) async fn restore(&self, restore: &Restore) -> Result<Option<Restore>> {
-        kept::get(&*self.state, &restore.key()).await
-    }
-
     /// Restores that have not ended: of a backup, or all.
     pub(in crate::openstack) async fn restores(&self, backup: Option<&str>) -> Result<Vec<Restore>> {
         let prefix = backup.map_or_else(|| PREFIX.to_owned(), |backup| format!("{PREFIX}{backup}/"));
