@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use backup_core::{ArtifactName, BackupReader, JobContext, Result};
+use backup_core::{BackupReader, JobContext, Result};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +14,8 @@ use super::temporary::{FAILED, OURS};
 /// Where a manifest of ours has it, so that the artifact need not be read.
 const MEMBER: &str = "volume-meta";
 
-/// The artifact that has it in every backup of this format.
-const METADATA: &str = "backup_metadata";
+/// What the name of the artifact ends with that has it in every backup of this format, Cinder's own ones too.
+const METADATA: &str = "_metadata";
 
 /// The longest of those that is read for a name and a flag: that of about a terabyte.
 const LONGEST: usize = 32 << 20;
@@ -81,7 +81,9 @@ impl VolumeMeta {
         struct Metadata {
             volume_meta: Option<String>,
         }
-        let mut stream = reader.open(cx, &ArtifactName::new(METADATA)?).await?;
+        let mut names = reader.artifacts().into_iter();
+        let Some(name) = names.find(|name| name.as_str().ends_with(METADATA)) else { return Ok(Self::default()) };
+        let mut stream = reader.open(cx, &name).await?;
         let mut text = Vec::new();
         while let Some(piece) = cx.run(stream.try_next()).await? {
             text.extend_from_slice(&piece);
