@@ -87,7 +87,7 @@ impl Cinder {
     }
 
     /// Ends the attachments of a volume that are not among `others`, for no instance, and in use by nobody; how many there were.
-    pub(super) async fn detach_unfinished(&self, cx: &JobContext, volume: &str, others: &[String]) -> Result<usize> {
+    pub(in super::super) async fn detach_unfinished(&self, cx: &JobContext, volume: &str, others: &[String]) -> Result<usize> {
         let mut ended = 0;
         for attachment in self.attachments(cx, volume).await? {
             let ours = attachment.instance.is_none() && attachment.status != "attached" && !others.contains(&attachment.id);
