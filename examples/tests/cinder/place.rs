@@ -95,8 +95,7 @@ impl Place {
 
     pub fn source(&self, access: Arc<dyn VolumeAccess>) -> CinderSource {
         // Few objects: a busy Swift takes its time for each.
-        let mut format = Options::default();
-        format.object_size = 32 * MIB;
+        let format = Options { object_size: 32 * MIB, ..Options::default() };
         CinderSource::new(self.cinder.clone(), access, SourceOptions::new(&self.owner).format(format)).unwrap()
     }
 

@@ -144,8 +144,7 @@ impl Settings {
             "rbd1" => rbd(stack),
             _ => AccessConfig::nfs(NfsConfig::new(stack.nfs_mounts())).open().unwrap(),
         };
-        let mut format = Options::default();
-        format.object_size = 16 * MIB;
+        let format = Options { object_size: 16 * MIB, ..Options::default() };
         let options = SourceOptions::new(&self.owner).format(format);
         CinderSource::new(ours.for_caller(caller).unwrap(), access, options).unwrap().volume(&self.volume).unwrap()
     }
