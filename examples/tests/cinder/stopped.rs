@@ -147,8 +147,10 @@ async fn a_killed_backup_through_a_temporary_volume_leaves_nothing_that_is_not_f
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_backup_cleans_up_by_itself() {
     let Some(stack) = OpenStack::wanted().await else { return };
-    let nfs: &[Stage] = if stack.has("nfs1") { &THROUGH_A_VOLUME } else { &[] };
-    let stages = BACKUP.iter().take(4).map(|stage| ("rbd1", stage)).chain(nfs.iter().map(|stage| ("nfs1", stage)));
+    let nfs: &[Stage] = if stack.has("nfs1") { &THROUGH_A_VOLUME[..1] } else { &[] };
+    // An answer that was not heard, and the middle: every other stage is between these.
+    let rbd = [&BACKUP[0], &BACKUP[2]].map(|stage| ("rbd1", stage));
+    let stages = rbd.into_iter().chain(nfs.iter().map(|stage| ("nfs1", stage)));
     join_all(stages.map(|(kind, stage)| {
         let stack = &stack;
         async move {
@@ -167,7 +169,8 @@ async fn a_cancelled_backup_cleans_up_by_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_or_cancelled_restore_leaves_no_volume_that_is_not_whole() {
     let Some(stack) = OpenStack::wanted().await else { return };
-    join_all(RESTORE.iter().flat_map(|stage| [(stage, true), (stage, false)]).map(|(stage, kill)| {
+    let stages = RESTORE.iter().map(|stage| (stage, true)).chain([(&RESTORE[2], false)]);
+    join_all(stages.map(|(stage, kill)| {
         let stack = &stack;
         async move {
             let mut staged = Staged::new(stack, "rbd1", &named("unrestored", *stage)).await;
