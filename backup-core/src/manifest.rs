@@ -162,6 +162,18 @@ impl StoredHasher {
 }
 
 impl Stored {
+    /// Of an object whose bytes lie in memory. What fits into one block is hashed once.
+    pub(crate) fn of(data: &[u8]) -> Self {
+        let size = data.len() as u64;
+        if (1..=BLOCK_SIZE).contains(&size) {
+            let sha256 = Digest::of(data);
+            return Self { size, sha256, block_size: BLOCK_SIZE, blocks: vec![sha256] };
+        }
+        let mut hasher = StoredHasher::default();
+        hasher.update(data);
+        hasher.finish()
+    }
+
     /// An object of which only the digest of the whole is known.
     pub(crate) fn whole(size: u64, sha256: Digest) -> Self {
         Self { size, sha256, block_size: 0, blocks: Vec::new() }

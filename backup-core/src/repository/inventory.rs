@@ -10,7 +10,7 @@ use super::{Repository, blocks, external};
 use crate::context::JobContext;
 use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
-use crate::manifest::{Artifact, Inventory, StoredHasher};
+use crate::manifest::{Artifact, Inventory, Stored};
 use crate::store::{StoreExt, WriteOptions};
 
 const NAME: &str = ".inventory.jsonl";
@@ -64,10 +64,8 @@ fn encode(artifacts: &[Artifact]) -> Result<Bytes> {
 }
 
 fn inventory(key: ObjectKey, artifacts: &[Artifact], lines: &[u8]) -> Inventory {
-    let mut hasher = StoredHasher::default();
-    hasher.update(lines);
     let stored_size = artifacts.iter().map(|artifact| artifact.stored.size).sum();
-    Inventory { key, count: artifacts.len() as u64, stored_size, stored: hasher.finish() }
+    Inventory { key, count: artifacts.len() as u64, stored_size, stored: Stored::of(lines) }
 }
 
 async fn put(

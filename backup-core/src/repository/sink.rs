@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::error::{Effect, Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
 use crate::layout;
-use crate::manifest::{Artifact, Compression, Stored, StoredHasher};
+use crate::manifest::{Artifact, Compression, Stored};
 use crate::name::{ArtifactName, BackupId, SetName};
 use crate::naming::NameRequest;
 use crate::pipeline::{self, JobMemory, PipelineOptions, PipelineWriter};
@@ -312,12 +312,7 @@ impl Sink for EngineSink {
         }
         let mut slot = shared.slot(name, &options, false).await?;
         let hashed = data.clone();
-        let stored = shared.repository.cpu().run(move || {
-            let mut hasher = StoredHasher::default();
-            hasher.update(&hashed);
-            hasher.finish()
-        });
-        let stored = stored.await?;
+        let stored = shared.repository.cpu().run(move || Stored::of(&hashed)).await?;
         slot.announce(&stored).await?;
         slot.finishing = true;
         let put = PutOptions::default().retain_until(shared.retain_until);
