@@ -158,6 +158,23 @@ fn rollback_to(body: &Value) -> Result<String, Failure> {
     Ok(snapshot)
 }
 
+/// The snapshot to roll back to; for every other action the answer of the service that it goes to.
+async fn rollback_or_passed_on(
+    inner: &Inner,
+    caller: &Caller,
+    service: Service,
+    path: &str,
+    request: Request,
+) -> Result<Result<String, Response>, Failure> {
+    match ours(request, is_rollback).await? {
+        Ok(body) => rollback_to(&body).map(Ok),
+        Err((request, name)) => {
+            let what = format!("Invalid action {}!", shown(&name));
+            inner.pass_on(caller, service, path, request, &what).await.map(Err)
+        }
+    }
+}
+
 /// Says that the service is there, without a token.
 #[utoipa::path(get, path = "/", operation_id = "active", responses((status = 200, description = "It is.", body = Refused)))]
 pub(super) async fn active() -> Response {
@@ -208,12 +225,10 @@ pub(super) async fn act_on_volume(State(dialect): Dialect, id: Segment, request:
 async fn volume_acted(dialect: OpenStack, id: String, request: Request) -> Answer {
     let (inner, caller) = dialect.asked(request.headers()).await?;
     let id = uuid(&id).ok_or_else(|| Failure::not_found(format!("Volume {} is not found!", shown(&id))))?;
-    let snapshot = match ours(request, is_rollback).await? {
-        Ok(body) => rollback_to(&body)?,
-        Err((request, name)) => {
-            let (path, what) = (format!("/volumes/{id}/action"), format!("Invalid action {}!", shown(&name)));
-            return inner.pass_on(&caller, Service::Volume, &path, request, &what).await;
-        }
+    let path = format!("/volumes/{id}/action");
+    let snapshot = match rollback_or_passed_on(&inner, &caller, Service::Volume, &path, request).await? {
+        Ok(snapshot) => snapshot,
+        Err(answer) => return Ok(answer),
     };
     let status = inner.success_codes.done();
     done(async move { inner.rollback_volume(caller, &id, &snapshot).await }).await?;
@@ -237,12 +252,10 @@ pub(super) async fn act_on_instance(State(dialect): Dialect, id: Segment, reques
 async fn instance_acted(dialect: OpenStack, id: String, request: Request) -> Answer {
     let (inner, caller) = dialect.asked(request.headers()).await?;
     let id = uuid(&id).ok_or_else(|| Failure::not_found(format!("Instance {} is not found!", shown(&id))))?;
-    let snapshot = match ours(request, is_rollback).await? {
-        Ok(body) => rollback_to(&body)?,
-        Err((request, name)) => {
-            let (path, what) = (format!("/servers/{id}/action"), format!("Invalid action {}!", shown(&name)));
-            return inner.pass_on(&caller, Service::Compute, &path, request, &what).await;
-        }
+    let path = format!("/servers/{id}/action");
+    let snapshot = match rollback_or_passed_on(&inner, &caller, Service::Compute, &path, request).await? {
+        Ok(snapshot) => snapshot,
+        Err(answer) => return Ok(answer),
     };
     let status = inner.success_codes.done();
     done(async move { inner.rollback_instance(caller, &id, &snapshot).await }).await?;
