@@ -49,16 +49,37 @@ stage "OpenStack" tools/openstack.sh up all
 # What the tests print, and what none of it may hold.
 output=$PWD/target/test-output
 export BACKUP_TEST_SECRETS=$PWD/target/test-secrets
-rm -f "$output" "$BACKUP_TEST_SECRETS"
-tests() {
+rm -rf "$output" "$BACKUP_TEST_SECRETS"
+mkdir -p "$output"
+touch "$output/failures"
+run_tests() {
+    local stream=$1
+    shift
     # shellcheck disable=SC2086 # words
     # One run tells of every test that fails.
-    cargo test $all --no-fail-fast -- --show-output 2>&1 | tee "$output"
+    RUST_BACKTRACE=0 cargo test $all --no-fail-fast "$@" -- --show-output 2>&1 | tee -a "$output/$stream" \
+        | awk -v stream="$stream" -v failures="$output/failures" -f tools/tests-digest.awk
+}
+everything_else() {
+    local code=0
+    run_tests rest --lib --bins --test '[!c]*' --test 'c[!i]*' || code=$?
+    run_tests rest --doc || code=$?
+    return $code
+}
+# Programs on a real Cinder are called `cinder…`: they wait most of the time, so everything else runs beside them.
+tests() {
+    local code=0
+    run_tests cinder --test 'ci*' &
+    local cinder=$!
+    everything_else || code=$?
+    wait $cinder || code=$?
+    [ $code -eq 0 ] || { echo; echo "What the tests that failed printed:"; cut -c1-500 "$output/failures"; } >&2
+    return $code
 }
 stage "tests" tests
 secrets() {
     [ -s "$BACKUP_TEST_SECRETS" ] || { echo "no test noted a credential: there is nothing to search for" >&2; return 1; }
-    if grep --fixed-strings --file="$BACKUP_TEST_SECRETS" --line-number --max-count=5 "$output" | cut -c1-40 >&2; then
+    if grep --recursive --fixed-strings --file="$BACKUP_TEST_SECRETS" --line-number --max-count=5 "$output" | sed "s|^$output/||" | cut -c1-40 >&2; then
         echo "a test printed a credential, in the lines above of ${output#"$PWD"/}" >&2
         return 1
     fi
