@@ -1,7 +1,7 @@
 //! The real OpenStack with Cinder that `tools/openstack.sh up all` started, and its own clients: witnesses of what our code does.
 //!
 //! Tests share it and run at the same time: each makes volumes of its own, and removes them. A test that ends a service asks to be
-//! [`alone`](OpenStack::alone).
+//! [`alone`](OpenStack::alone), and is in a program that is called so.
 #![allow(
     dead_code,
     missing_docs,
