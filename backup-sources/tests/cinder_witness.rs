@@ -5,10 +5,7 @@
 #[path = "support/openstack.rs"]
 mod openstack;
 
-use std::time::Duration;
-
 use backup_core::testkit::SeededRandom;
-use backup_remote::http::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openstack::{OpenStack, property};
