@@ -1,10 +1,7 @@
 //! The object that lists the artifacts of a backup with many: JSON lines.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
 
 use super::packed::Artifacts;
 use super::{Repository, blocks, external};
@@ -114,26 +111,28 @@ async fn put(
 /// Reads and checks the listing.
 pub(crate) async fn read(repository: &Repository, cx: &JobContext, inventory: &Inventory) -> Result<Artifacts> {
     let corrupt = |why: String| Error::new(&codes::ARTIFACT_CORRUPT, format!("{}: {why}", inventory.key));
-    if !inventory.stored.is_consistent() {
+    let stored = &inventory.stored;
+    if stored.is_whole() || !stored.is_consistent() {
         return Err(corrupt("the number of block digests does not suit the size".into()));
     }
-    let memory = repository.budget().reserve(cx, blocks::stream_memory(&inventory.stored)).await?;
-    let stored = Arc::new(inventory.stored.clone());
-    let mut stream = blocks::checked(repository, cx, &inventory.key, &stored, 0..stored.size, memory);
+    // One block at a time: what is read ahead is memory, too.
+    let _memory = repository.budget().reserve(cx, stored.block_size.min(stored.size.max(1))).await?;
     let mut artifacts = Artifacts::default();
     let mut rest = BytesMut::new();
     // A line may be long (a digest for each block): no byte of it is looked at twice.
     let mut searched = 0;
-    while let Some(piece) = stream.try_next().await? {
-        rest.extend_from_slice(&piece);
-        while let Some(end) = rest.iter().skip(searched).position(|byte| *byte == b'\n') {
-            let line: Bytes = rest.split_to(searched + end + 1).freeze();
-            searched = 0;
-            let artifact: Artifact = serde_json::from_slice(&line).map_err(|error| corrupt(error.to_string()))?;
-            artifact.check().map_err(|error| corrupt(error.to_string()))?;
-            artifacts.push(&artifact);
+    for index in 0..stored.blocks.len() {
+        for piece in blocks::read_block(repository, cx, &inventory.key, stored, index).await? {
+            rest.extend_from_slice(&piece);
+            while let Some(end) = rest.iter().skip(searched).position(|byte| *byte == b'\n') {
+                let line = rest.split_to(searched + end + 1);
+                searched = 0;
+                let artifact: Artifact = serde_json::from_slice(&line).map_err(|error| corrupt(error.to_string()))?;
+                artifact.check().map_err(|error| corrupt(error.to_string()))?;
+                artifacts.push(&artifact);
+            }
+            searched = rest.len();
         }
-        searched = rest.len();
     }
     if !rest.is_empty() || artifacts.len() as u64 != inventory.count {
         return Err(corrupt(format!("lists {} artifacts instead of {}", artifacts.len(), inventory.count)));
