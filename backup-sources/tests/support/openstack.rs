@@ -96,7 +96,7 @@ impl OpenStack {
         self.variables.get(name).unwrap_or_else(|| panic!("env has no {name}"))
     }
 
-    /// Whether Cinder has volumes of this type; skips aloud. Those of `nfs1` and `file2` need a machine that allows bind mounts.
+    /// Whether Cinder has volumes of this type; skips aloud. Those of `nfs1` and `local2` need a machine that allows bind mounts.
     pub fn has(&self, kind: &str) -> bool {
         let has = self.variable("VOLUME_TYPES").trim_matches('\'').split(' ').any(|there| there == kind);
         if !has {
@@ -127,7 +127,7 @@ impl OpenStack {
         self.variable("CEPH_BACKUP_POOL")
     }
 
-    /// Below which Cinder has the shares of `nfs1` and `file2` mounted.
+    /// Below which Cinder has the shares of `nfs1` and `local2` mounted.
     pub fn nfs_mounts(&self) -> PathBuf {
         self.variable("NFS_MOUNTS").into()
     }
@@ -255,7 +255,7 @@ impl OpenStack {
         hasher.finish()
     }
 
-    /// The file that a volume of type `nfs1` or `file2` is now: a qcow2 overlay once it has a snapshot.
+    /// The file that a volume of type `nfs1` or `local2` is now: a qcow2 overlay once it has a snapshot.
     pub fn active_file(&self, kind: &str, volume: &str) -> PathBuf {
         let (share, name) = (self.base.join("share").join(kind), format!("volume-{volume}"));
         let info = std::fs::read(share.join(format!("{name}.info"))).ok();

@@ -8,7 +8,7 @@ use backup_core::{
     BackupId, BackupRequest, Bytes, Digest, Environment, Hasher, JobContext, Repository, RestoreReport, RestoreTarget, Result,
     SetName, Store,
 };
-use backup_sources::cinder::access::{AccessConfig, NfsConfig, RbdConfig, VolumeAccess};
+use backup_sources::cinder::access::{AccessConfig, LocalConfig, NfsConfig, RbdConfig, VolumeAccess};
 use backup_sources::cinder::format::{Options, Record, Written};
 use backup_sources::cinder::{Cinder, CinderConfig, CinderSource, SourceOptions};
 use backup_stores::OpenOptions;
@@ -91,6 +91,10 @@ impl Place {
 
     pub fn nfs(&self) -> Arc<dyn VolumeAccess> {
         AccessConfig::nfs(NfsConfig::new(self.stack.nfs_mounts())).open().unwrap()
+    }
+
+    pub fn local(&self) -> Arc<dyn VolumeAccess> {
+        AccessConfig::local(LocalConfig::new([self.stack.nfs_mounts()])).open().unwrap()
     }
 
     pub fn source(&self, access: Arc<dyn VolumeAccess>) -> CinderSource {
