@@ -250,7 +250,12 @@ async fn a_volume_of_1_tib_needs_no_more_memory_than_a_small_one() {
     // What objects of the usual size need for their buffers is not there to be used up, and fewer objects have less.
     let left = |buffers: u64| (64 * MIB - buffers) * objects / MANY;
     let backup = small.working_memory() + left(usual.working_memory());
-    alike(objects, Limits { backup, verify: 99 * MIB, restore: 99 * MIB }).await;
+    // These hold blocks and pieces of the usual size whatever the objects are of.
+    let limits = match objects {
+        MANY => Limits { backup, verify: 64 * MIB, restore: 80 * MIB },
+        _ => Limits { backup, verify: 32 * MIB, restore: 44 * MIB },
+    };
+    alike(objects, limits).await;
     if objects == MANY {
         let directory = tempfile::TempDir::new().unwrap();
         let volume = Empty { options: usual, objects };
