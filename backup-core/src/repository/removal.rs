@@ -86,8 +86,7 @@ impl Repository {
             State::Damaged(_) | State::Unsupported(_) => (own_prefix(set, id)?, Vec::new()),
             State::Published => {
                 let manifest = self.manifest(cx, set, id).await?;
-                let outside = |key: &ObjectKey| key.strip_prefix(&manifest.prefix).is_none();
-                let keys = self.all_keys(cx, &manifest).await?.into_iter().filter(outside).collect();
+                let keys = self.keys_outside(cx, &manifest).await?;
                 (manifest.prefix, keys)
             }
         };
@@ -110,11 +109,13 @@ impl Repository {
         }
     }
 
-    async fn all_keys(&self, cx: &JobContext, manifest: &Manifest) -> Result<Vec<ObjectKey>> {
-        let mut keys: Vec<_> = manifest.inventory.iter().map(|inventory| inventory.key.clone()).collect();
+    /// What does not lie under the backup's own prefix.
+    async fn keys_outside(&self, cx: &JobContext, manifest: &Manifest) -> Result<Vec<ObjectKey>> {
+        let outside = |key: &ObjectKey| key.strip_prefix(&manifest.prefix).is_none();
+        let mut keys: Vec<_> = manifest.inventory.iter().map(|inventory| inventory.key.clone()).filter(outside).collect();
         match artifacts::of(self, cx, manifest).await {
             Ok(artifacts) => {
-                let keys_there = artifacts.into_iter().map(|artifact| artifact.key);
+                let keys_there = artifacts.iter().map(|artifact| artifact.key).filter(outside);
                 keys.extend(keys_there.filter(|key| layout::check_artifact_key(&manifest.prefix, key).is_ok()));
             }
             // As with a damaged manifest: its own prefix is all that can be known.
