@@ -79,4 +79,11 @@ impl HeldRbd {
     pub fn open(&self, volume: &str, at: At) {
         std::fs::remove_file(self.file(volume, at)).unwrap();
     }
+
+    /// Nothing is held any more.
+    pub fn clear(&self) {
+        for file in std::fs::read_dir(&self.stops).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    }
 }

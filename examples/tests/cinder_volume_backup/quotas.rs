@@ -115,7 +115,8 @@ async fn a_volume_has_one_incremental_backup_whoever_asks_first() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn instances_have_limits_too_and_count_their_volumes() {
     let Some(stack) = OpenStack::wanted().await else { return };
-    let nova = Nova::start(&stack).await;
+    let mut region = Region::new().await;
+    let (_cinder, nova) = (region.proxy("volumev3").await, Nova::within(&stack, &mut region).await);
     let witness = stack.as_demo().await;
     let volumes = [witness.volume("rbd1", 1).await, witness.volume("rbd1", 1).await];
     let attached: Vec<&str> = volumes.iter().map(String::as_str).collect();
@@ -124,7 +125,7 @@ async fn instances_have_limits_too_and_count_their_volumes() {
         ("instance-backups: 0", "backup", "Instance backup 0 reach the limit 0!"),
         ("volume-backups: 1", "backup", "Volume backup 0 reach the limit 1!"),
     ] {
-        let place = Place::new(&stack, &format!("quotas: {{ {limits} }}\n"));
+        let place = Place::new(&stack, &format!("quotas: {{ {limits} }}\n")).region(&region.name);
         let server = place.start();
         let demo = User::new(&stack, &server, "demo", "demo").await;
         nova.set(SERVER, &demo.project, "ACTIVE", &attached);
@@ -137,4 +138,5 @@ async fn instances_have_limits_too_and_count_their_volumes() {
     for volume in volumes {
         witness.remove(&format!("/volumes/{volume}")).await;
     }
+    region.remove().await;
 }

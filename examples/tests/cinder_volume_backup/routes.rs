@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::http::Answer;
 use crate::nova::Nova;
 use crate::openstack::OpenStack;
+use crate::proxied::Region;
 use crate::server::{Place, User, until};
 
 const SERVER: &str = "5e11e000-0000-4000-8000-000000000005";
@@ -84,8 +85,9 @@ fn id_of(answer: &Answer) -> String {
 #[allow(clippy::too_many_lines, reason = "a table")]
 async fn every_route_answers_as_documented_whoever_asks() {
     let Some(stack) = OpenStack::wanted().await else { return };
-    let nova = Nova::start(&stack).await;
-    let place = Place::new(&stack, "");
+    let mut region = Region::new().await;
+    let (_cinder, nova) = (region.proxy("volumev3").await, Nova::within(&stack, &mut region).await);
+    let place = Place::new(&stack, "").region(&region.name);
     let server = place.start();
     let witness = stack.as_demo().await;
     let volume = witness.volume("rbd1", 1).await;
@@ -287,6 +289,7 @@ async fn every_route_answers_as_documented_whoever_asks() {
     for volume in made.iter().chain([&volume, &of_the_administrator]) {
         everywhere.remove(&format!("/volumes/{volume}?cascade=true")).await;
     }
+    region.remove().await;
 }
 
 async fn admin_shows(stack: &OpenStack, volume: &str) -> Value {

@@ -80,7 +80,8 @@ async fn long_bodies_pass_both_ways_and_take_no_memory() {
     let listener = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     let mut region = Region::new().await;
     region.put("volumev3", &format!("http://{}/v3", listener.local_addr().unwrap())).await;
-    let place = Place::new(&stack, "gateway: true\nlimits: { body-bytes: 300000000, body-read-timeout: 5m }\n").region(&region.name);
+    let place =
+        Place::new(&stack, "gateway: true\nlimits: { body-bytes: 300000000, body-read-timeout: 5m }\n").region(&region.name);
     let server = place.start();
     let demo = User::new(&stack, &server, "demo", "demo").await;
     let came = cinder(listener);
