@@ -63,6 +63,7 @@ fn cinder(listener: TcpListener) -> mpsc::Receiver<Digest> {
                     stream.write_all(format!("{answer}content-length: {LONG}\r\n\r\n").as_bytes()).unwrap();
                     send(&mut stream);
                 } else if asked.starts_with("post /v3/volumes http/") {
+                    assert!(asked.contains(&format!("content-length: {LONG}\r\n")), "its length is not said: {asked}");
                     tell.send(receive(&mut stream)).unwrap();
                     stream.write_all(b"HTTP/1.1 202 Accepted\r\nx-of: a-test\r\ncontent-length: 0\r\n\r\n").unwrap();
                 } else {
