@@ -16,7 +16,7 @@ use crate::manifest::Manifest;
 use crate::name::{BackupId, SetName};
 use crate::naming::own_prefix;
 use crate::record::{self, Intent, Tombstone};
-use crate::store::StoreExt;
+use crate::store::{PutOptions, StoreExt};
 
 /// How the removal of one backup ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +29,19 @@ pub enum Removal {
 }
 
 impl Repository {
-    /// Removes one backup of which the caller decided that it may go.
-    pub(crate) async fn remove_backup(&self, cx: &JobContext, info: &BackupInfo, reason: &str) -> Result<Removal> {
+    /// Removes one backup of which the caller decided that it may go. He holds the lease of its set. A removal that was left in the middle is
+    /// for the janitor, unless `asked` for this very backup.
+    pub(crate) async fn remove_backup(&self, cx: &JobContext, info: &BackupInfo, reason: &str, asked: bool) -> Result<Removal> {
         let began = cx.clock().monotonic();
         let tombstone = self.tombstone(cx, info, reason).await?;
         let key = layout::tombstone_key(&info.set, &info.id)?;
-        match create(&**self.store(), cx, &key, &record::seal(&tombstone)?, None).await {
+        let sealed = record::seal(&tombstone)?;
+        match create(&**self.store(), cx, &key, &sealed, None).await {
             Ok(Creation::Created) => {}
+            // Under the lease nobody else is at it: who wrote it is gone, and had not begun to remove what is still listed.
+            Ok(Creation::Taken(_)) if asked => {
+                self.store().put(cx, &key, sealed, PutOptions::default()).await?;
+            }
             Ok(Creation::Taken(_)) => {
                 return Ok(Removal::Withdrawn("an earlier removal has to be finished by the janitor first".into()));
             }

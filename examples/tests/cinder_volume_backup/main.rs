@@ -2,16 +2,29 @@
 #![cfg(all(feature = "openstack", target_os = "linux"))]
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod clients;
 mod gateway;
+mod held_rbd;
+mod hostile;
 #[path = "../common/http.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod http;
 mod instances;
+mod kills;
+mod lists;
+mod nfs;
 mod nova;
 #[path = "../../../backup-sources/tests/support/openstack.rs"]
 mod openstack;
 #[path = "../common/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod process;
+mod proxied;
+mod quotas;
+mod routes;
 mod server;
+mod slow;
+mod streams;
+#[path = "../../../backup-stores/tests/support/openstack.rs"]
+mod swift;
 mod volumes;

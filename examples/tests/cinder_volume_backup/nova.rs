@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use backup_core::testkit::test_context;
+use backup_core::testkit::{free_port, test_context};
 use backup_core::{Environment, JobContext, Secret};
 use backup_http::server::{Listen, Server, ServerConfig};
 use backup_remote::http::{Http, HttpOptions};
@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::openstack::OpenStack;
+use crate::proxied::Region;
 
 /// There is one port for it in the catalogue.
 static PORT: TurnMutex<()> = TurnMutex::const_new(());
@@ -32,7 +33,7 @@ pub struct Nova {
     servers: Arc<Mutex<BTreeMap<String, Instance>>>,
     actions: Arc<Mutex<Vec<(String, Value, HeaderMap)>>>,
     task: JoinHandle<()>,
-    _turn: Turn<'static, ()>,
+    _turn: Option<Turn<'static, ()>>,
 }
 
 #[derive(Clone)]
@@ -51,9 +52,23 @@ struct Site {
 }
 
 impl Nova {
+    /// Where the catalogue has it for everybody.
     pub async fn start(stack: &OpenStack) -> Self {
         let turn = PORT.lock().await;
-        let listen = Listen::from(format!("127.0.0.1:{}", stack.nova_port()).as_str());
+        let mut nova = Self::on(stack, stack.nova_port()).await;
+        nova._turn = Some(turn);
+        nova
+    }
+
+    /// In a region, beside all others.
+    pub async fn within(stack: &OpenStack, region: &mut Region) -> Self {
+        let port = free_port();
+        region.put("compute", &format!("http://127.0.0.1:{port}/v2.1")).await;
+        Self::on(stack, port).await
+    }
+
+    async fn on(stack: &OpenStack, port: u16) -> Self {
+        let listen = Listen::from(format!("127.0.0.1:{port}").as_str());
         let server = Server::bind(ServerConfig::new(listen)).await.unwrap();
         let http = Http::new(Calls::new("test", CallLimits::default()), &HttpOptions::default()).unwrap();
         let keystone = Keystone::new(http, stack.keystone("backup", "service")).unwrap();
@@ -67,7 +82,7 @@ impl Nova {
         let router =
             Router::new().route("/v2.1/servers/{id}", get(show)).route("/v2.1/servers/{id}/action", post(act)).with_state(site);
         let task = tokio::spawn(server.run(router, CancellationToken::new(), Duration::ZERO));
-        Self { servers, actions, task, _turn: turn }
+        Self { servers, actions, task, _turn: None }
     }
 
     /// What this instance is from now on.
