@@ -2,16 +2,21 @@
 #![cfg(all(feature = "openstack", target_os = "linux"))]
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod boot;
+mod container;
 mod gateway;
 #[path = "../common/http.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod http;
+mod instance_life;
 mod instances;
 mod nova;
 #[path = "../../../backup-sources/tests/support/openstack.rs"]
 mod openstack;
+mod original_codes;
 #[path = "../common/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]
 mod process;
+mod rbd;
 mod server;
 mod volumes;

@@ -3,8 +3,9 @@
 //! Tokens are asked about at the real Keystone, as Nova's middleware does; a server is seen by its project and by administrators.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -19,20 +20,20 @@ use backup_remote::http::{Http, HttpOptions};
 use backup_remote::keystone::{Keystone, Validator};
 use backup_remote::{CallLimits, Calls};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex as TurnMutex, MutexGuard as Turn};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::openstack::OpenStack;
 
-/// There is one port for it in the catalogue.
-static PORT: TurnMutex<()> = TurnMutex::const_new(());
+/// There is one port for it in the catalogue: all tests of this program share one, with instances of their own.
+static NOVA: OnceLock<Nova> = OnceLock::new();
 
+/// How long another run of the tests may have the port.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+#[derive(Clone)]
 pub struct Nova {
     servers: Arc<Mutex<BTreeMap<String, Instance>>>,
     actions: Arc<Mutex<Vec<(String, Value, HeaderMap)>>>,
-    task: JoinHandle<()>,
-    _turn: Turn<'static, ()>,
 }
 
 #[derive(Clone)]
@@ -51,23 +52,41 @@ struct Site {
 }
 
 impl Nova {
+    /// The one of this program, which is there as long as that.
     pub async fn start(stack: &OpenStack) -> Self {
-        let turn = PORT.lock().await;
-        let listen = Listen::from(format!("127.0.0.1:{}", stack.nova_port()).as_str());
-        let server = Server::bind(ServerConfig::new(listen)).await.unwrap();
-        let http = Http::new(Calls::new("test", CallLimits::default()), &HttpOptions::default()).unwrap();
-        let keystone = Keystone::new(http, stack.keystone("backup", "service")).unwrap();
-        let site = Site {
-            servers: Arc::default(),
-            actions: Arc::default(),
-            validator: Validator::new(keystone),
-            cx: test_context(&Environment::default()),
+        let stack = stack.clone();
+        tokio::task::spawn_blocking(move || NOVA.get_or_init(|| Self::serve(&stack)).clone()).await.unwrap()
+    }
+
+    /// Not on the runtime of a test, which ends with it.
+    fn serve(stack: &OpenStack) -> Self {
+        let nova = Self { servers: Arc::default(), actions: Arc::default() };
+        let (listen, ours) = (format!("127.0.0.1:{}", stack.nova_port()), stack.keystone("backup", "service"));
+        let (state, (ready, is_ready)) = (nova.clone(), mpsc::channel());
+        let serve = async move {
+            let http = Http::new(Calls::new("test", CallLimits::default()), &HttpOptions::default()).unwrap();
+            let validator = Validator::new(Keystone::new(http, ours).unwrap());
+            let Self { servers, actions } = state;
+            let site = Site { servers, actions, validator, cx: test_context(&Environment::default()) };
+            let router = Router::new()
+                .route("/v2.1/servers/{id}", get(show))
+                .route("/v2.1/servers/{id}/action", post(act))
+                .with_state(site);
+            let began = Instant::now();
+            let server = loop {
+                match Server::bind(ServerConfig::new(Listen::from(listen.as_str()))).await {
+                    Ok(server) => break server,
+                    Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            };
+            ready.send(()).unwrap();
+            server.run(router, CancellationToken::new(), Duration::ZERO).await
         };
-        let (servers, actions) = (Arc::clone(&site.servers), Arc::clone(&site.actions));
-        let router =
-            Router::new().route("/v2.1/servers/{id}", get(show)).route("/v2.1/servers/{id}/action", post(act)).with_state(site);
-        let task = tokio::spawn(server.run(router, CancellationToken::new(), Duration::ZERO));
-        Self { servers, actions, task, _turn: turn }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        thread::spawn(move || runtime.block_on(serve));
+        is_ready.recv().unwrap();
+        nova
     }
 
     /// What this instance is from now on.
@@ -77,15 +96,10 @@ impl Nova {
         self.servers.lock().unwrap().insert(id.to_owned(), server);
     }
 
-    /// The actions that were asked for.
-    pub fn actions(&self) -> Vec<(String, Value, HeaderMap)> {
-        self.actions.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Nova {
-    fn drop(&mut self) {
-        self.task.abort();
+    /// The actions that were asked for of this instance.
+    pub fn actions(&self, id: &str) -> Vec<(Value, HeaderMap)> {
+        let all = self.actions.lock().unwrap().clone();
+        all.into_iter().filter(|(instance, ..)| instance == id).map(|(_, body, headers)| (body, headers)).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The program under test, in a directory of its own, and its users.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use backup_core::Environment;
@@ -28,22 +29,35 @@ pub struct Place {
 impl Place {
     /// `more` are further keys of the configuration.
     pub fn new(stack: &OpenStack, more: &str) -> Self {
+        Self::with(stack, "fs: { root: HOME/backups }", "", more)
+    }
+
+    /// With a store, and first keys of `rbd`, each with a comma; in both `HOME` is this directory.
+    pub fn with(stack: &OpenStack, store: &str, rbd: &str, more: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let port = free_port();
         let ours = stack.keystone("backup", "service");
         let config = format!(
-            "listen: 127.0.0.1:{port}\nstore: {{ fs: {{ root: {root} }} }}\nstate: {{ redb: {state} }}\nowner: test-{port}\n\
+            "listen: 127.0.0.1:{port}\nstore: {{ {store} }}\nstate: {{ redb: HOME/state.redb }}\nowner: test-{port}\n\
              keystone: {{ auth-url: '{auth}', username: backup, password: '{password}', project: service, region: RegionOne }}\n\
-             volume-access: {{ rbd: {{ conf: {conf}, pools: [{pool}] }} }}\nshutdown-grace: 2s\n{more}",
-            root = home.path().join("backups").display(),
-            state = home.path().join("state.redb").display(),
+             volume-access: {{ rbd: {{ {rbd}conf: {conf}, pools: [{pool}] }} }}\nshutdown-grace: 2s\n{more}",
             auth = ours.auth_url,
             password = stack.password(),
             conf = stack.ceph_conf().display(),
             pool = stack.pool(),
         );
         std::fs::create_dir_all(home.path().join("backups")).unwrap();
+        let config = config.replace("HOME", home.path().to_str().unwrap());
         Self { home, config, port }
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// How its things at Cinder are marked.
+    pub fn owner(&self) -> String {
+        format!("test-{}", self.port)
     }
 
     pub fn start(&self) -> Server {
@@ -79,6 +93,7 @@ impl Server {
 }
 
 /// Somebody with a token, who asks the server.
+#[derive(Clone)]
 pub struct User {
     pub token: String,
     pub project: String,
