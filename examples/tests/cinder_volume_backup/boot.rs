@@ -93,7 +93,8 @@ async fn a_boot_volume_comes_back_as_it_was_and_is_nobodys_until_all_of_it_is_th
     let made = restored(&demo, json!({ "backup_id": id, "name": "a-new-one", "metadata": { "a": "b" } }));
     rbd.held(Work::Import).await;
     let shown = volume_of(&witness, &made).await;
-    assert_eq!((&shown["status"], &shown["metadata"]["backup:role"]), (&json!("reserved"), &json!("restoring")), "{shown}");
+    // As Cinder calls what somebody has reserved, and knows how to reach.
+    assert_eq!((&shown["status"], &shown["metadata"]["backup:role"]), (&json!("attaching"), &json!("restoring")), "{shown}");
     let order = json!({ "attachment": { "volume_uuid": made } });
     assert_eq!(witness.call(Method::POST, "/attachments", Some(order)).await.0, StatusCode::BAD_REQUEST);
     let refused = demo.told(409, "DELETE", &path, &NOTHING);
@@ -196,7 +197,9 @@ async fn a_volume_that_is_not_whole_and_cannot_be_deleted_stays_reserved_and_say
     rbd.release(Work::Import);
     let says = async || volume_of(&witness, &made).await["metadata"]["backup:failed"].is_string();
     until("it says that it is not whole", says).await;
-    let shown = witness.until(&format!("/volumes/{made}"), "reserved").await;
+    until("it is tried to delete it", async || server.said().contains("a restore could not be ended yet")).await;
+    let shown = volume_of(&witness, &made).await;
+    assert_eq!(shown["status"], "reserved", "{shown}");
     assert!(shown["metadata"]["backup:failed"].as_str().unwrap().contains("broken by a test"), "{shown}");
 
     // It is tried again, by the process that comes next too.
@@ -245,7 +248,7 @@ async fn a_rollback_that_fails_half_way_is_an_error_and_the_boot_volume_says_so_
         rbd.held(Work::Rollback).await;
         let shown = volume_of(&witness, &volume).await;
         assert_eq!(shown["metadata"]["backup:role"], "overwriting", "{shown}");
-        assert_eq!(shown["status"], if status == "available" { "reserved" } else { "in-use" }, "{shown}");
+        assert_eq!(shown["status"], if status == "available" { "attaching" } else { "in-use" }, "{shown}");
         demo.told(409, "POST", &path, &back);
         stack.write(&volume, &[(0, b"half of it")]).await;
         rbd.release(Work::Rollback);

@@ -153,8 +153,13 @@ impl User {
     /// Polls until it is not there any more.
     pub async fn gone(&self, path: &str) {
         let began = Instant::now();
-        while self.ask("GET", path, "").status != 404 {
-            assert!(began.elapsed() < PATIENCE, "{path} is still there");
+        loop {
+            let found = self.ask("GET", path, "");
+            if found.status == 404 {
+                return;
+            }
+            let failed = found.text().contains(r#""status":"error""#);
+            assert!(!failed && began.elapsed() < PATIENCE, "{path} is still there: {found:?}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }

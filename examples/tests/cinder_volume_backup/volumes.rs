@@ -47,7 +47,7 @@ pub async fn detached(stack: &OpenStack, attachment: &str) {
     let caller = Caller {
         token: Secret::from(token.header().to_str().unwrap()),
         project_id: token.project_id().unwrap().to_owned(),
-        endpoint: token.catalogue().endpoint(&["volumev3"], Interface::Public, None).unwrap().to_owned(),
+        endpoint: token.catalogue().endpoint(&["volumev3"], Interface::Public, Some("RegionOne")).unwrap().to_owned(),
     };
     let cinder = Cinder::new(CinderConfig::new(stack.keystone("backup", "service"))).unwrap();
     assert!(cinder.for_caller(caller).unwrap().delete_attachment(&cx, attachment).await.unwrap());
