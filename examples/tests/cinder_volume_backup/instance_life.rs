@@ -1,5 +1,6 @@
 //! Instance backups and snapshots from their begin to their end, with what goes wrong in one of the volumes.
 
+use backup_remote::http::http::Method;
 use serde_json::{Value, json};
 
 use crate::boot::{given_back, noise, nothing_of, removed, reset, volume_of};
@@ -21,6 +22,10 @@ fn members(backup: &Value) -> Vec<(String, String)> {
 /// A member as a volume backup.
 fn member(user: &User, id: &str) -> Value {
     user.shown(&format!("/volume/backup/{id}"))
+}
+
+fn links(points: &[Value]) -> Vec<u64> {
+    points.iter().map(|point| point["links"].as_u64().unwrap()).collect()
 }
 
 fn created(user: &User, what: &str, incremental: bool, instance: &str) -> String {
@@ -109,11 +114,11 @@ async fn an_instance_one_of_whose_volumes_fails_has_a_backup_in_error_of_the_oth
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_update_moves_every_member_and_cinder_has_the_bases_that_the_records_say_after_a_kill_too() {
+async fn each_update_moves_every_member_and_cinder_has_one_base_of_each_and_none_after_the_end() {
     const SERVER: &str = "5e11e000-0000-4000-8000-000000000022";
     let Some(stack) = OpenStack::wanted().await else { return };
     let nova = Nova::start(&stack).await;
-    let (place, rbd) = Rbd::place(&stack, FILES, "chain-limit: 3\n");
+    let place = Place::new(&stack, "chain-limit: 3\n");
     let server = place.start();
     let witness = stack.as_demo().await;
     let demo = User::new(&stack, &server, "demo", "demo").await;
@@ -130,7 +135,6 @@ async fn each_update_moves_every_member_and_cinder_has_the_bases_that_the_record
     assert_eq!(members.iter().map(|(_, volume)| volume).collect::<Vec<_>>(), volumes.iter().collect::<Vec<_>>());
     assert_eq!(bases(&witness, &demo, &members).await, 2);
     let points = || members.iter().map(|(id, _)| member(&demo, id)).collect::<Vec<_>>();
-    let links = |points: &[Value]| points.iter().map(|point| point["links"].as_u64().unwrap()).collect::<Vec<_>>();
     let action = format!("{path}/action");
     let update = json!({ "update": {} });
 
@@ -159,14 +163,51 @@ async fn each_update_moves_every_member_and_cinder_has_the_bases_that_the_record
     assert_eq!(bases(&witness, &demo, &members).await, 2);
     reset(&stack, &volumes[1], "status", "available").await;
 
+    // Nothing stays of it.
+    removed(&demo, &path).await;
+    for (id, volume) in &members {
+        demo.told(404, "GET", &format!("/volume/backup/{id}"), &NOTHING);
+        clean(&witness, volume).await;
+    }
+    nothing_of(&stack, &place).await;
+    server.stop();
+    for volume in volumes {
+        witness.remove(&format!("/volumes/{volume}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_update_of_an_instance_that_was_killed_leaves_each_member_where_its_record_says() {
+    const SERVER: &str = "5e11e000-0000-4000-8000-000000000024";
+    let Some(stack) = OpenStack::wanted().await else { return };
+    let nova = Nova::start(&stack).await;
+    let (place, rbd) = Rbd::place(&stack, FILES, "");
+    let server = place.start();
+    let witness = stack.as_demo().await;
+    let demo = User::new(&stack, &server, "demo", "demo").await;
+    let volumes = [witness.volume("rbd1", 1).await, witness.volume("rbd1", 1).await];
+    let write = async |round: u64| {
+        for (seed, volume) in (10 * round..).zip(&volumes) {
+            stack.write(volume, &[(round << 24, &noise(seed, 300_000))]).await;
+        }
+    };
+    write(0).await;
+    nova.set(SERVER, &demo.project, "SHUTOFF", &[&volumes[0], &volumes[1]]);
+    let path = created(&demo, "backup", true, SERVER);
+    let members = members(&demo.active(&path).await);
+    let points = || members.iter().map(|(id, _)| member(&demo, id)).collect::<Vec<_>>();
+    let before = points();
+    let action = format!("{path}/action");
+    let update = json!({ "update": {} });
+
     // Killed when one has moved and the other has not.
-    write(4).await;
+    write(1).await;
     rbd.hold(Work::Export, &volumes[1]);
     demo.told(201, "POST", &action, &update);
     rbd.held(Work::Export).await;
     until("the first has moved", async || member(&demo, &members[0].0)["status"] == "active").await;
     let moved = points();
-    assert_eq!((links(&moved), &moved[1]["status"]), (vec![3, 1], &json!("updating")), "{moved:?}");
+    assert_eq!((links(&moved), &moved[1]["status"]), (vec![2, 1], &json!("updating")), "{moved:?}");
     server.kill();
     rbd.release(Work::Export);
     let server = place.start();
@@ -175,7 +216,7 @@ async fn each_update_moves_every_member_and_cinder_has_the_bases_that_the_record
     assert!(backup["fail_reason"].as_str().unwrap().contains("interrupted"), "{backup}");
     let after = points();
     assert_eq!((&after[0]["status"], &after[1]["status"]), (&json!("active"), &json!("error")), "{after:?}");
-    assert_eq!(links(&after), [3, 1], "{after:?}");
+    assert_eq!(links(&after), [2, 1], "{after:?}");
     assert_eq!(after[1]["snapshot_id"], before[1]["snapshot_id"], "{after:?}");
     assert_eq!(bases(&witness, &demo, &members).await, 2);
 
@@ -183,7 +224,7 @@ async fn each_update_moves_every_member_and_cinder_has_the_bases_that_the_record
     demo.told(201, "POST", &action, &update);
     demo.active(&path).await;
     let after = points();
-    assert_eq!(links(&after), [1, 2], "{after:?}");
+    assert_eq!(links(&after), [3, 2], "{after:?}");
     assert_eq!(bases(&witness, &demo, &members).await, 2);
     let made = demo.told(201, "POST", &action, &json!({ "restore": {} }));
     for ((made, volume), point) in made["volumes"].as_array().unwrap().iter().zip(&volumes).zip(&after) {
@@ -194,15 +235,9 @@ async fn each_update_moves_every_member_and_cinder_has_the_bases_that_the_record
         witness.remove(&format!("/volumes/{made}")).await;
     }
 
-    removed(&demo, &path).await;
-    for (id, volume) in &members {
-        demo.told(404, "GET", &format!("/volume/backup/{id}"), &NOTHING);
-        clean(&witness, volume).await;
-    }
-    nothing_of(&stack, &place).await;
     server.stop();
     for volume in volumes {
-        witness.remove(&format!("/volumes/{volume}")).await;
+        witness.call(Method::DELETE, &format!("/volumes/{volume}?cascade=true"), None).await;
     }
 }
 
