@@ -1,6 +1,5 @@
 //! Instance backups and snapshots from their begin to their end, with what goes wrong in one of the volumes.
 
-use backup_remote::http::http::Method;
 use serde_json::{Value, json};
 
 use crate::boot::{given_back, noise, nothing_of, removed, reset, volume_of};
@@ -235,9 +234,12 @@ async fn an_update_of_an_instance_that_was_killed_leaves_each_member_where_its_r
         witness.remove(&format!("/volumes/{made}")).await;
     }
 
+    // What the killed process had begun is in nobody's way.
+    removed(&demo, &path).await;
+    nothing_of(&stack, &place).await;
     server.stop();
     for volume in volumes {
-        witness.call(Method::DELETE, &format!("/volumes/{volume}?cascade=true"), None).await;
+        witness.remove(&format!("/volumes/{volume}")).await;
     }
 }
 
