@@ -3,6 +3,8 @@
 
 mod support;
 
+use backup_core::error::codes;
+use backup_core::repository::DeleteOptions;
 use backup_core::testkit::{CrashMode, Op, OpKind};
 use backup_core::{Compression, Revision};
 use support::{Data, World, bytes};
@@ -50,6 +52,42 @@ async fn a_crash_at_any_step_of_a_backup_loses_nothing_and_shows_nothing_half_do
         // Told "good" means published.
         check_promises(&world, step, mode, if outcome.is_ok() { 2 } else { 1 }).await;
     }
+}
+
+#[tokio::test]
+async fn what_a_dead_job_was_making_needs_nothing_and_is_never_published_once_it_is_given_up() {
+    let begun = async |seed: u64| {
+        let world = World::new(seed);
+        let parent = world.repository.backup(&world.cx(), &data(), &world.request()).await.unwrap().backup().id.clone();
+        (world.request().parents(vec![parent.clone()]), world, parent)
+    };
+    // Worlds of one seed go the same way.
+    let (request, other, _) = begun(3).await;
+    other.repository.backup(&other.cx(), &data(), &request).await.unwrap();
+    let puts_manifest = |op: &&Op| op.kind == OpKind::Put && op.key.starts_with(".backup/sets/");
+    let manifest_put = other.store.trace().iter().rfind(puts_manifest).unwrap().number;
+
+    let (request, world, parent) = begun(3).await;
+    world.store.crash_at(manifest_put, CrashMode::BeforeEffect);
+    let job = world.cx();
+    world.repository.backup(&job, &data(), &request).await.unwrap_err();
+    let world = world.after_crash(9);
+    let delete = async || {
+        let options = DeleteOptions::default().even_newest();
+        world.repository.delete_with(&world.cx(), &world.set, &parent, options).await
+    };
+    let refused = delete().await.unwrap_err();
+    assert_eq!(*refused.code(), codes::BACKUP_NOT_REMOVABLE, "{refused}");
+    // Of another job nothing is given up.
+    assert!(world.repository.give_up(&world.cx(), &world.set, world.cx().job()).await.unwrap());
+    delete().await.unwrap_err();
+    for _ in 0..2 {
+        assert!(world.repository.give_up(&world.cx(), &world.set, job.job()).await.unwrap());
+    }
+    delete().await.unwrap();
+    assert!(world.restore_all().await.is_empty());
+    world.janitor_to_the_end().await;
+    assert_eq!(world.orphans().await, Vec::<String>::new());
 }
 
 #[tokio::test]

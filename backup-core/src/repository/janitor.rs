@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::create::{Creation, create};
 use super::removal::Resumed;
-use super::taken::{Placed, check_directory, read_placed};
+use super::taken::{Placed, check_directory, read_all, read_placed};
 use super::{Repository, artifacts, earlier, external, later};
 use crate::context::JobContext;
 use crate::error::{Error, ErrorKind, Result, codes};
@@ -17,7 +18,7 @@ use crate::event::{Event, Phase};
 use crate::key::ObjectKey;
 use crate::layout::{self, Place};
 use crate::manifest::Manifest;
-use crate::name::{BackupId, SetName};
+use crate::name::{BackupId, JobId, SetName};
 use crate::record::{self, Aborted, IntendedArtifact, Intent, Record, Tombstone};
 use crate::store::{StoreExt, SweepOptions};
 
@@ -157,21 +158,10 @@ impl Repository {
         if generations.may_live {
             return Ok(());
         }
-        let key = layout::manifest_key(set, id)?;
-        let decided = match self.record_bytes(cx, &key).await? {
-            Some(bytes) => bytes,
-            None => {
-                let aborted = Aborted { set: set.clone(), id: id.clone(), job: intent.job.clone(), aborted_at: now };
-                let bytes = record::seal(&aborted)?;
-                match create(&**self.store(), cx, &key, &bytes, None).await? {
-                    Creation::Created => {
-                        report.aborted.push((set.clone(), id.clone()));
-                        bytes
-                    }
-                    Creation::Taken(found) => found,
-                }
-            }
-        };
+        let (decided, by_us) = self.decide(cx, intent, now).await?;
+        if by_us {
+            report.aborted.push((set.clone(), id.clone()));
+        }
         let members = record::check(&decided)?;
         if record::format_of(&members) == Manifest::FORMAT {
             return self.drop_intents(cx, generations, report).await;
@@ -184,6 +174,53 @@ impl Repository {
             self.drop_intents(cx, generations, report).await?;
         }
         Ok(())
+    }
+
+    /// Gives up what a job that will not go on was making in a set, without waiting for its intent to run out: none of it is published any
+    /// more, and it keeps no other backup from being removed. What it wrote is removed by the janitor, later.
+    ///
+    /// The answer is whether nothing of it was published.
+    ///
+    /// # Errors
+    /// Those of the store; may be called again then.
+    pub async fn give_up(&self, cx: &JobContext, set: &SetName, job: &JobId) -> Result<bool> {
+        let (intents, now) = (read_all::<Intent>(self, cx, Place::Intents, set).await?, cx.clock().now());
+        let mut unpublished = true;
+        for intent in intents.iter().filter(|intent| intent.job == *job) {
+            let (decided, _) = self.decide(cx, intent, now).await?;
+            unpublished &= record::format_of(&record::check(&decided)?) != Manifest::FORMAT;
+        }
+        Ok(unpublished)
+    }
+
+    /// What stands at the manifest key of a backup whose writer is gone, and whether it is an aborted record that was put there now.
+    async fn decide(&self, cx: &JobContext, intent: &Intent, now: DateTime<Utc>) -> Result<(Bytes, bool)> {
+        let key = layout::manifest_key(&intent.set, &intent.id)?;
+        if let Some(found) = self.record_bytes(cx, &key).await? {
+            return Ok((found, false));
+        }
+        let (set, id, job) = (intent.set.clone(), intent.id.clone(), intent.job.clone());
+        let bytes = record::seal(&Aborted { set, id, job, aborted_at: now })?;
+        match create(&**self.store(), cx, &key, &bytes, None).await? {
+            Creation::Created => Ok((bytes, true)),
+            Creation::Taken(found) => Ok((found, false)),
+        }
+    }
+
+    /// The backup under way that needs another one, if there is one: one that was given up needs nothing.
+    pub(super) async fn under_way_with(&self, cx: &JobContext, set: &SetName, parent: &BackupId) -> Result<Option<BackupId>> {
+        for intent in read_all::<Intent>(self, cx, Place::Intents, set).await? {
+            if intent.parents.contains(parent) && !self.is_given_up(cx, &intent).await? {
+                return Ok(Some(intent.id));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn is_given_up(&self, cx: &JobContext, intent: &Intent) -> Result<bool> {
+        let key = layout::manifest_key(&intent.set, &intent.id)?;
+        let Some(decided) = self.record_bytes(cx, &key).await? else { return Ok(false) };
+        Ok(record::format_of(&record::check(&decided)?) == Aborted::FORMAT)
     }
 
     async fn drop_intents(&self, cx: &JobContext, generations: &Generations, report: &mut JanitorReport) -> Result<()> {

@@ -119,8 +119,13 @@ impl Repository {
 
     /// The parents that backups under way name.
     async fn needed_by_intents(&self, cx: &JobContext, set: &SetName) -> Result<BTreeSet<BackupId>> {
-        let intents = read_all::<Intent>(self, cx, Place::Intents, set).await?;
-        Ok(intents.into_iter().flat_map(|intent| intent.parents).collect())
+        let mut needed = BTreeSet::new();
+        for intent in read_all::<Intent>(self, cx, Place::Intents, set).await? {
+            if !intent.parents.is_empty() && !self.is_given_up(cx, &intent).await? {
+                needed.extend(intent.parents);
+            }
+        }
+        Ok(needed)
     }
 }
 

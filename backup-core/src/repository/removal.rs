@@ -6,16 +6,16 @@ use futures::TryStreamExt;
 
 use super::create::{Creation, create};
 use super::info::{BackupInfo, State};
-use super::taken::{check_directory, read_all};
+use super::taken::check_directory;
 use super::{Repository, artifacts};
 use crate::context::JobContext;
 use crate::error::{Error, ErrorKind, Result, codes};
 use crate::key::ObjectKey;
-use crate::layout::{self, Place};
+use crate::layout;
 use crate::manifest::Manifest;
 use crate::name::{BackupId, SetName};
 use crate::naming::own_prefix;
-use crate::record::{self, Intent, Tombstone};
+use crate::record::{self, Tombstone};
 use crate::store::{PutOptions, StoreExt};
 
 /// How the removal of one backup ended.
@@ -136,9 +136,8 @@ impl Repository {
         if self.store().head_opt(cx, &layout::pin_key(set, id)?).await?.is_some() {
             return Ok(Some("it was pinned meanwhile".into()));
         }
-        let intents = read_all::<Intent>(self, cx, Place::Intents, set).await?;
-        let needs_it = intents.iter().find(|intent| intent.parents.contains(id));
-        Ok(needs_it.map(|intent| format!("backup {} that is being made needs it", intent.id)))
+        let needs_it = self.under_way_with(cx, set, id).await?;
+        Ok(needs_it.map(|needing| format!("backup {needing} that is being made needs it")))
     }
 
     /// Removes what a tombstone names, and the tombstone last.

@@ -170,6 +170,9 @@ impl Inner {
             }
             None if record.pending.is_none() => self.show_committed(&record).await,
             None => {
+                if !self.given_up(&record).await? {
+                    return Ok(false);
+                }
                 let reason = record.fail_reason.as_deref().filter(|_| owner == self.owner.name()).unwrap_or(WHY);
                 tracing::warn!(backup = id, reason, "a volume backup was interrupted");
                 self.end_failed(project, id, reason).await;

@@ -165,7 +165,7 @@ impl Held {
         let cleanup = &cx.for_cleanup(CLEANUP);
         let said = retried(cleanup, || async {
             match failed {
-                Some(error) => source.cinder.mark_failed(cleanup, &volume, &format!("it is not whole: {error}")).await,
+                Some(error) => source.cinder.mark_failed(cleanup, &volume, &not_whole(error)).await,
                 None => say_restored(source, cleanup, &volume).await,
             }
         });
@@ -180,6 +180,10 @@ impl Held {
             _ => Ok(warnings),
         }
     }
+}
+
+fn not_whole(error: &Error) -> String {
+    format!("it is not whole: {error}")
 }
 
 async fn say_restored(source: &CinderSource, cx: &JobContext, volume: &str) -> Result<()> {
@@ -206,7 +210,17 @@ async fn into_new(
     mut temporaries: Temporaries,
 ) -> Result<RestoreReport> {
     let written = match made {
-        Ok(volume) => write_new(source, cx, reader, new, &volume, &mut temporaries).await.map(|bytes| (bytes, volume)),
+        Ok(volume) => match write_new(source, cx, reader, new, &volume, &mut temporaries).await {
+            Ok(bytes) => Ok((bytes, volume)),
+            Err(error) => {
+                // Before it is deleted: should that fail, it says what it is.
+                let cleanup = &cx.for_cleanup(CLEANUP);
+                if let Err(error) = source.cinder.mark_failed(cleanup, &volume.id, &not_whole(&error)).await {
+                    tracing::warn!(%error, "the volume {} does not say yet that it is not whole", volume.id);
+                }
+                Err(error)
+            }
+        },
         Err(error) => Err(error),
     };
     let warnings = temporaries.remove(cx).await;
@@ -325,7 +339,10 @@ pub(super) async fn settle_volume(
         (Some(Role::Restored | Role::Restoring), Some(why)) => match cinder.remove_made_volume(cx, id).await {
             Ok(()) => Ok(()),
             Err(error) => {
-                cinder.mark_failed(cx, id, why).await?;
+                // What it says already is nearer to the cause.
+                if !volume.metadata.contains_key(FAILED) {
+                    cinder.mark_failed(cx, id, why).await?;
+                }
                 Err(error)
             }
         },

@@ -3,8 +3,9 @@
 //! Tokens are asked about at the real Keystone, as Nova's middleware does; a server is seen by its project and by administrators.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -19,21 +20,21 @@ use backup_remote::http::{Http, HttpOptions};
 use backup_remote::keystone::{Keystone, Validator};
 use backup_remote::{CallLimits, Calls};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex as TurnMutex, MutexGuard as Turn};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::openstack::OpenStack;
 use crate::proxied::Region;
 
-/// There is one port for it in the catalogue.
-static PORT: TurnMutex<()> = TurnMutex::const_new(());
+/// There is one port for it in the catalogue: all tests of this program share one, with instances of their own.
+static NOVA: OnceLock<Nova> = OnceLock::new();
 
+/// How long another run of the tests may have the port.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+#[derive(Clone)]
 pub struct Nova {
     servers: Arc<Mutex<BTreeMap<String, Instance>>>,
     actions: Arc<Mutex<Vec<(String, Value, HeaderMap)>>>,
-    task: JoinHandle<()>,
-    _turn: Option<Turn<'static, ()>>,
 }
 
 #[derive(Clone)]
@@ -52,37 +53,49 @@ struct Site {
 }
 
 impl Nova {
-    /// Where the catalogue has it for everybody.
+    /// The one of this program, which is there as long as that: where the catalogue has it for everybody.
     pub async fn start(stack: &OpenStack) -> Self {
-        let turn = PORT.lock().await;
-        let mut nova = Self::on(stack, stack.nova_port()).await;
-        nova._turn = Some(turn);
-        nova
+        let stack = stack.clone();
+        tokio::task::spawn_blocking(move || NOVA.get_or_init(|| Self::serve(&stack, stack.nova_port())).clone()).await.unwrap()
     }
 
     /// In a region, beside all others.
     pub async fn within(stack: &OpenStack, region: &mut Region) -> Self {
         let port = free_port();
         region.put("compute", &format!("http://127.0.0.1:{port}/v2.1")).await;
-        Self::on(stack, port).await
+        let stack = stack.clone();
+        tokio::task::spawn_blocking(move || Self::serve(&stack, port)).await.unwrap()
     }
 
-    async fn on(stack: &OpenStack, port: u16) -> Self {
-        let listen = Listen::from(format!("127.0.0.1:{port}").as_str());
-        let server = Server::bind(ServerConfig::new(listen)).await.unwrap();
-        let http = Http::new(Calls::new("test", CallLimits::default()), &HttpOptions::default()).unwrap();
-        let keystone = Keystone::new(http, stack.keystone("backup", "service")).unwrap();
-        let site = Site {
-            servers: Arc::default(),
-            actions: Arc::default(),
-            validator: Validator::new(keystone),
-            cx: test_context(&Environment::default()),
+    /// Not on the runtime of a test, which ends with it.
+    fn serve(stack: &OpenStack, port: u16) -> Self {
+        let nova = Self { servers: Arc::default(), actions: Arc::default() };
+        let (listen, ours) = (format!("127.0.0.1:{port}"), stack.keystone("backup", "service"));
+        let (state, (ready, is_ready)) = (nova.clone(), mpsc::channel());
+        let serve = async move {
+            let http = Http::new(Calls::new("test", CallLimits::default()), &HttpOptions::default()).unwrap();
+            let validator = Validator::new(Keystone::new(http, ours).unwrap());
+            let Self { servers, actions } = state;
+            let site = Site { servers, actions, validator, cx: test_context(&Environment::default()) };
+            let router = Router::new()
+                .route("/v2.1/servers/{id}", get(show))
+                .route("/v2.1/servers/{id}/action", post(act))
+                .with_state(site);
+            let began = Instant::now();
+            let server = loop {
+                match Server::bind(ServerConfig::new(Listen::from(listen.as_str()))).await {
+                    Ok(server) => break server,
+                    Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            };
+            ready.send(()).unwrap();
+            server.run(router, CancellationToken::new(), Duration::ZERO).await
         };
-        let (servers, actions) = (Arc::clone(&site.servers), Arc::clone(&site.actions));
-        let router =
-            Router::new().route("/v2.1/servers/{id}", get(show)).route("/v2.1/servers/{id}/action", post(act)).with_state(site);
-        let task = tokio::spawn(server.run(router, CancellationToken::new(), Duration::ZERO));
-        Self { servers, actions, task, _turn: None }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        thread::spawn(move || runtime.block_on(serve));
+        is_ready.recv().unwrap();
+        nova
     }
 
     /// What this instance is from now on.
@@ -92,15 +105,10 @@ impl Nova {
         self.servers.lock().unwrap().insert(id.to_owned(), server);
     }
 
-    /// The actions that were asked for.
-    pub fn actions(&self) -> Vec<(String, Value, HeaderMap)> {
-        self.actions.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Nova {
-    fn drop(&mut self) {
-        self.task.abort();
+    /// The actions that were asked for of this instance.
+    pub fn actions(&self, id: &str) -> Vec<(Value, HeaderMap)> {
+        let all = self.actions.lock().unwrap().clone();
+        all.into_iter().filter(|(instance, ..)| instance == id).map(|(_, body, headers)| (body, headers)).collect()
     }
 }
 

@@ -30,21 +30,25 @@ pub struct Place {
 impl Place {
     /// `more` are further keys of the configuration.
     pub fn new(stack: &OpenStack, more: &str) -> Self {
+        Self::with(stack, "fs: { root: HOME/backups }", "", more)
+    }
+
+    /// With a store, and first keys of `rbd`, each with a comma; in both `HOME` is this directory.
+    pub fn with(stack: &OpenStack, store: &str, rbd: &str, more: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let port = free_port();
         let ours = stack.keystone("backup", "service");
         let config = format!(
-            "listen: 127.0.0.1:{port}\nstore: {{ fs: {{ root: {root} }} }}\nstate: {{ redb: {state} }}\nowner: test-{port}\n\
+            "listen: 127.0.0.1:{port}\nstore: {{ {store} }}\nstate: {{ redb: HOME/state.redb }}\nowner: test-{port}\n\
              keystone: {{ auth-url: '{auth}', username: backup, password: '{password}', project: service, region: RegionOne }}\n\
-             volume-access: {{ rbd: {{ conf: {conf}, pools: [{pool}] }} }}\nshutdown-grace: 2s\n{more}",
-            root = home.path().join("backups").display(),
-            state = home.path().join("state.redb").display(),
+             volume-access: {{ rbd: {{ {rbd}conf: {conf}, pools: [{pool}] }} }}\nshutdown-grace: 2s\n{more}",
             auth = ours.auth_url,
             password = stack.password(),
             conf = stack.ceph_conf().display(),
             pool = stack.pool(),
         );
         std::fs::create_dir_all(home.path().join("backups")).unwrap();
+        let config = config.replace("HOME", home.path().to_str().unwrap());
         Self { home, config, port }
     }
 
@@ -68,7 +72,7 @@ impl Place {
         self.home.path()
     }
 
-    /// How what is ours at Cinder is marked.
+    /// How its things at Cinder are marked.
     pub fn owner(&self) -> String {
         format!("test-{}", self.port)
     }
@@ -181,8 +185,13 @@ impl User {
     /// Polls until it is not there any more.
     pub async fn gone(&self, path: &str) {
         let began = Instant::now();
-        while self.ask("GET", path, "").status != 404 {
-            assert!(began.elapsed() < PATIENCE, "{path} is still there");
+        loop {
+            let found = self.ask("GET", path, "");
+            if found.status == 404 {
+                return;
+            }
+            let failed = found.text().contains(r#""status":"error""#);
+            assert!(!failed && began.elapsed() < PATIENCE, "{path} is still there: {found:?}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }

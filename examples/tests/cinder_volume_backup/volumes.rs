@@ -18,18 +18,18 @@ const NOBODY: &str = "00000000-0000-4000-8000-00000000dead";
 const NOTHING: Value = Value::Null;
 
 /// The snapshots that Cinder has of a volume.
-async fn snapshots(witness: &Witness, volume: &str) -> Vec<String> {
+pub async fn snapshots(witness: &Witness, volume: &str) -> Vec<String> {
     let (_, listed) = witness.call(Method::GET, &format!("/snapshots/detail?volume_id={volume}"), None).await;
     listed["snapshots"].as_array().unwrap().iter().map(|snapshot| snapshot["id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Waits until nothing temporary of a server is at Cinder.
-async fn clean(witness: &Witness, volume: &str) {
+pub async fn clean(witness: &Witness, volume: &str) {
     until("no snapshot is left at Cinder", async || snapshots(witness, volume).await.is_empty()).await;
 }
 
 /// Attaches a volume to an instance, as Nova does.
-async fn attached(stack: &OpenStack, volume: &str, server: &str) -> String {
+pub async fn attached(stack: &OpenStack, volume: &str, server: &str) -> String {
     let admin = stack.as_admin().await;
     let connector = json!({ "host": "of-a-test", "ip": "127.0.0.1", "os_type": "linux", "platform": "x86_64", "multipath": false, "do_local_attach": false });
     let order = json!({ "attachment": { "volume_uuid": volume, "instance_uuid": server, "connector": connector } });
@@ -40,14 +40,14 @@ async fn attached(stack: &OpenStack, volume: &str, server: &str) -> String {
 }
 
 /// Ends an attachment to an instance, as a service: of anybody else Cinder asks Nova first.
-async fn detached(stack: &OpenStack, attachment: &str) {
+pub async fn detached(stack: &OpenStack, attachment: &str) {
     let cx = test_context(&Environment::default());
     let http = Http::new(Calls::new("test", CallLimits::default()), &HttpOptions::default()).unwrap();
     let token = Keystone::new(http, stack.keystone("demo", "demo")).unwrap().token(&cx).await.unwrap();
     let caller = Caller {
         token: Secret::from(token.header().to_str().unwrap()),
         project_id: token.project_id().unwrap().to_owned(),
-        endpoint: token.catalogue().endpoint(&["volumev3"], Interface::Public, None).unwrap().to_owned(),
+        endpoint: token.catalogue().endpoint(&["volumev3"], Interface::Public, Some("RegionOne")).unwrap().to_owned(),
     };
     let cinder = Cinder::new(CinderConfig::new(stack.keystone("backup", "service"))).unwrap();
     assert!(cinder.for_caller(caller).unwrap().delete_attachment(&cx, attachment).await.unwrap());

@@ -46,6 +46,10 @@ async fn after_a_crash_in_an_update_the_point_before_and_its_base_are_there() {
     let backup = world.update(&id).await;
     assert_eq!((backup["status"].clone(), backup["links"].clone()), (json!("active"), json!(2)));
     assert_eq!(world.hand.ours().len(), 1);
+    // What was begun needs none of the links any more.
+    world.delete(&format!("/volume/backup/{id}")).await.id("backup");
+    world.gone(&format!("/volume/backup/{id}")).await;
+    assert_eq!(world.hand.ours(), []);
 }
 
 #[tokio::test]

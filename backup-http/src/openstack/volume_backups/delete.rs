@@ -125,6 +125,7 @@ impl Inner {
         let Some(record) = self.get::<VolumeBackup>(project, id).await? else { return Ok(()) };
         if let Some(pending) = &record.pending {
             // What was cancelled may have been published all the same. It builds on the last link.
+            self.given_up(&record).await?;
             if let Some(info) = self.published(&record, &pending.link).await? {
                 self.remove_link(&record.set, &info.id).await?;
             }

@@ -103,6 +103,14 @@ impl Inner {
         Ok(None)
     }
 
+    /// Gives up the pending point of a backup that nobody makes any more, so that it keeps no link from being removed; false when it was
+    /// published after all.
+    pub(in crate::openstack) async fn given_up(&self, record: &VolumeBackup) -> Result<bool> {
+        let Some(pending) = &record.pending else { return Ok(true) };
+        let cx = self.looking();
+        cx.run(self.repository.give_up(&cx, &record.set, &job_id(&pending.link)?)).await
+    }
+
     /// GiB of what was stored, as its source says it: the volume may have grown since it was looked at.
     pub(super) async fn stored_size(&self, record: &VolumeBackup, info: &BackupInfo) -> Option<u64> {
         let cx = self.looking();

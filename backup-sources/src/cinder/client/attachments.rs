@@ -102,6 +102,18 @@ impl Cinder {
         Ok(shown.attachment)
     }
 
+    /// Keeps a volume from everybody, without a way to its bytes; it is `reserved` until [`Cinder::delete_attachment`].
+    ///
+    /// # Errors
+    /// `cinder.state` when it is not `available`; `cinder.version` before 3.27; as every call.
+    pub async fn reserve_volume(&self, cx: &JobContext, volume: &str) -> Result<Attachment> {
+        let volume = check_id("volume", volume)?;
+        let (body, doing) = (json!({ "attachment": { "volume_uuid": volume } }), format!("reserving the volume {volume}"));
+        let ask = Ask::make("ReserveVolume", "/attachments".to_owned(), body, doing).version(Microversion::ATTACHMENTS);
+        let shown: Shown = self.read(cx, ask).await?;
+        Ok(shown.attachment)
+    }
+
     /// Shows an attachment.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ impl Cinder {
     ///
     /// # Behavior
     /// Tried again until the context ends while Cinder does not answer, or while the thing is being made or deleted; five times when Cinder
-    /// refuses.
+    /// refuses. A volume that stays is reserved.
     ///
     /// # Errors
     /// The last try's.
@@ -39,13 +39,20 @@ impl Cinder {
         for attachment in self.attachments(cx, id).await? {
             self.delete_attachment(cx, &attachment.id).await?;
         }
-        match volume.status.as_str() {
-            "deleting" => {}
-            _ => {
+        let removed = async {
+            if volume.status != "deleting" {
                 self.delete_volume(cx, id).await?;
             }
+            self.wait_until_volume_gone(cx, id, Patience::default()).await
+        };
+        let removed = removed.await;
+        // Nobody shall use it meanwhile: whatever is in it is not whole. One that is not `available` cannot be used anyhow.
+        if removed.is_err()
+            && let Err(error) = self.reserve_volume(cx, id).await
+        {
+            tracing::debug!(%error, "a volume that could not be deleted is not reserved");
         }
-        self.wait_until_volume_gone(cx, id, Patience::default()).await
+        removed
     }
 
     async fn remove_snapshot(&self, cx: &JobContext, id: &str) -> Result<()> {
