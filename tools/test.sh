@@ -62,17 +62,19 @@ run_tests() {
 }
 everything_else() {
     local code=0
-    run_tests rest --lib --bins --test '[!c]*' --test 'c[!i]*' || code=$?
+    run_tests rest --lib --bins --test '[!ac]*' --test 'a[!l]*' --test 'c[!i]*' || code=$?
     run_tests rest --doc || code=$?
     return $code
 }
-# Programs on a real Cinder are called `cinder…`: they wait most of the time, so everything else runs beside them.
+# Programs on a real Cinder are called `cinder…`: they wait much of the time, so everything else runs beside them; those that end and start
+# services of the stack are called `alone…`.
 tests() {
     local code=0
     run_tests cinder --test 'ci*' &
     local cinder=$!
     everything_else || code=$?
     wait $cinder || code=$?
+    run_tests alone --test 'al*' || code=$?
     [ $code -eq 0 ] || { echo; echo "What the tests that failed printed:"; cut -c1-500 "$output/failures"; } >&2
     return $code
 }

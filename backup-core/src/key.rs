@@ -70,6 +70,11 @@ impl ObjectKey {
         Ok(Self(key))
     }
 
+    /// Wraps a key that was checked before.
+    pub(crate) fn checked(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
     /// True for `.backup/tmp` and everything below: a store may keep unfinished objects there, for no key leads to them.
     pub fn is_reserved(path: &str) -> bool {
         path.strip_prefix(UNFINISHED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

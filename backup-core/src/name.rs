@@ -114,6 +114,11 @@ impl ArtifactName {
         Ok(Self(name))
     }
 
+    /// Wraps a name that was checked before.
+    pub(crate) fn checked(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

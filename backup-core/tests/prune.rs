@@ -127,6 +127,32 @@ async fn a_crash_at_any_step_of_a_prune_leaves_no_visible_backup_without_its_dat
 }
 
 #[tokio::test]
+async fn a_backup_whose_removal_died_at_any_step_can_be_deleted_at_once() {
+    let run = async |crash: Option<(u64, CrashMode)>| {
+        let (world, all) = world_of(2).await;
+        let before = world.store.op_count();
+        if let Some((step, mode)) = crash {
+            world.store.crash_at(step, mode);
+        }
+        let _ = world.repository.delete(&world.cx(), &world.set, &all[0]).await;
+        (before, world, all)
+    };
+    let (before, whole, _) = run(None).await;
+    let steps = before + 1..=whole.store.op_count();
+    for (step, mode) in steps.flat_map(|step| [CrashMode::BeforeEffect, CrashMode::AfterEffect].map(|mode| (step, mode))) {
+        let (_, world, all) = run(Some((step, mode))).await;
+        let world = world.after_crash(step);
+        match world.repository.delete(&world.cx(), &world.set, &all[0]).await {
+            Ok(()) => {}
+            Err(error) => assert_eq!(error.code().name, "backup.not_found", "step {step} {mode:?}: {error}"),
+        }
+        assert_eq!(ids(&world).await, [all[1].clone()], "step {step} {mode:?}");
+        world.janitor_to_the_end().await;
+        assert_eq!(world.orphans().await, Vec::<String>::new(), "step {step} {mode:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_full_store_can_be_pruned_although_no_tombstone_fits() {
     let (world, all) = world_of(3).await;
     let full = FaultRule::new(Fault::ErrorBefore(&codes::STORE_NO_SPACE)).on([OpKind::Put]).key(|key| key.contains("tombstones"));

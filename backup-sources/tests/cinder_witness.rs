@@ -5,10 +5,7 @@
 #[path = "support/openstack.rs"]
 mod openstack;
 
-use std::time::Duration;
-
 use backup_core::testkit::SeededRandom;
-use backup_remote::http::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openstack::{OpenStack, property};
@@ -59,19 +56,4 @@ async fn cinder_takes_in_a_record_and_restores_it_bit_equal() {
     }
     demo.remove(&format!("/volumes/{volume}")).await;
     demo.remove(&format!("/volumes/{restored}")).await;
-}
-
-#[tokio::test]
-async fn a_token_that_ran_out_is_taken_with_a_service_s_own() {
-    let Some(stack) = OpenStack::alone().await else { return };
-    let short = stack.short_tokens(5).await;
-    let (demo, backup) = (stack.as_demo().await, stack.witness("backup", "service").await);
-    let token = demo.token().await;
-    while demo.status("/volumes", &[("x-auth-token", &token)]).await == StatusCode::OK {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    let with = async |service: &str| demo.status("/volumes", &[("x-auth-token", &token), ("x-service-token", service)]).await;
-    assert_eq!(with(&demo.token().await).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(with(&backup.token().await).await, StatusCode::OK);
-    drop(short);
 }

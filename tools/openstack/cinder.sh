@@ -5,14 +5,14 @@
 #   rbd1   the stock RBD driver on our Ceph
 #   nfs1   the stock NFS driver. No NFS server is needed, nor a kernel that mounts one: the driver does not mount a share whose mount
 #          point is mounted already, so a bind mount of a folder stands there.
-#   file2  the same driver with Cinder's own two mix-ins for fast revert and for taking over volumes, which stock NFS lacks
+#   local2 the same driver, but for its connections: they name a file of this host, as those of drivers for local devices do
 # Where no bind mount is allowed there is rbd1 alone.
 #
 # With NFS, a snapshot of a volume in use goes through Nova, which does not exist here: it ends in `error`. On RBD it works. And Cinder's own
 # backup of an NFS volume that has a snapshot is not worth its name: it holds the bytes of the qcow2 overlay.
 
-shares=(nfs1 file2)
-backends=(rbd1 nfs1 file2)
+shares=(nfs1 local2)
+backends=(rbd1 nfs1 local2)
 [ ! -e "$base/cinder/backends" ] || read -ra backends <"$base/cinder/backends"
 
 # mount_point SHARE: where the driver looks for it.
@@ -40,22 +40,27 @@ unmount_shares() {
 configure_cinder() {
     local share cinder=$base/cinder
     mkdir -p "$cinder/state" "$cinder/lock" "$cinder/conversion" "$cinder/drivers" "$base/rabbitmq"
-    backends=(rbd1 nfs1 file2)
+    backends=(rbd1 nfs1 local2)
     if ! mount_shares; then
-        echo "openstack.sh: a bind mount is refused here: Cinder comes without nfs1 and file2" >&2
+        echo "openstack.sh: a bind mount is refused here: Cinder comes without nfs1 and local2" >&2
         backends=(rbd1)
     fi
     echo "${backends[*]}" >"$cinder/backends"
     cp /etc/cinder/api-paste.ini /etc/cinder/resource_filters.json "$cinder/"
     for share in "${shares[@]}"; do echo "$host:$base/share/$share" >"$cinder/$share.shares"; done
-    cat >"$cinder/drivers/file_driver.py" <<'C'
+    cat >"$cinder/drivers/local_driver.py" <<'C'
+import os
+
 from cinder import interface
-from cinder.volume.drivers import nfs, remotefs
+from cinder.volume.drivers import nfs
 
 
 @interface.volumedriver
-class FileDriver(remotefs.RevertToSnapshotMixin, remotefs.RemoteFSManageableVolumesMixin, nfs.NfsDriver):
-    pass
+class LocalDriver(nfs.NfsDriver):
+    def initialize_connection(self, volume, connector):
+        data = super().initialize_connection(volume, connector)["data"]
+        path = os.path.join(self._local_volume_dir(volume), data["name"])
+        return {"driver_volume_type": "local", "data": {"device_path": path, "format": data.get("format", "raw")}}
 C
     cat >"$cinder/cinder.conf" <<C
 [DEFAULT]
@@ -115,10 +120,10 @@ nfs_mount_point_base = $cinder/mnt
 nfs_snapshot_support = true
 nas_secure_file_operations = false
 nas_secure_file_permissions = false
-[file2]
-volume_driver = file_driver.FileDriver
-volume_backend_name = file2
-nfs_shares_config = $cinder/file2.shares
+[local2]
+volume_driver = local_driver.LocalDriver
+volume_backend_name = local2
+nfs_shares_config = $cinder/local2.shares
 nfs_mount_point_base = $cinder/mnt
 nfs_snapshot_support = true
 nas_secure_file_operations = false

@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 
 use super::adoptable::Found;
 use super::info::{BackupInfo, State};
+use super::packed::Artifacts;
 use super::publish::publish;
 use super::{Repository, blocks, decode, external, inventory};
 use crate::context::JobContext;
@@ -27,7 +28,7 @@ const READS: usize = 4;
 pub(crate) struct Adopted {
     pub(crate) manifest: Manifest,
     /// Its artifacts, where the store could not keep what was found out.
-    pub(crate) unkept: Option<Vec<Artifact>>,
+    pub(crate) unkept: Option<Artifacts>,
 }
 
 /// A backup without a manifest whose head was read.
@@ -157,9 +158,10 @@ impl Repository {
     async fn adopt_one(&self, cx: &JobContext, set: &SetName, link: Link) -> Result<Adopted> {
         let Link { found, head, description, parents, warnings } = link;
         let id = found.id();
-        let mut artifacts = vec![self.artifact(cx, &found.object, &found.file, head).await?];
+        let mut artifacts = Artifacts::default();
+        artifacts.push(&self.artifact(cx, &found.object, &found.file, head).await?);
         if let Some(group) = found.group() {
-            artifacts.extend(self.rest_of_group(cx, set, group, &found.object.key).await?);
+            self.rest_of_group(cx, set, group, &found.object.key, &mut artifacts).await?;
         }
         if let Some(files) = description.files.filter(|files| *files != artifacts.len() as u64) {
             let what = format!("{} tells of {files} files, and {} are there", found.object.key, artifacts.len());
@@ -217,9 +219,9 @@ impl Repository {
     ///
     /// That list is called after its content: whoever else adopts the same files puts the same one, and what a crash leaves is taken up by the
     /// next one. It lies under the prefix of the id, so it goes when the backup does.
-    async fn publish_adopted(&self, cx: &JobContext, manifest: &mut Manifest, artifacts: &[Artifact]) -> Result<()> {
+    async fn publish_adopted(&self, cx: &JobContext, manifest: &mut Manifest, artifacts: &Artifacts) -> Result<()> {
         if artifacts.len() <= MAX_INLINE_ARTIFACTS {
-            manifest.artifacts = artifacts.to_vec();
+            manifest.artifacts = artifacts.iter().collect();
         } else {
             manifest.inventory = Some(inventory::write_once(self, cx, &manifest.prefix, artifacts).await?);
             manifest.required_features.push("inventory".to_owned());
@@ -227,14 +229,25 @@ impl Repository {
         publish(&**self.store(), cx, manifest).await
     }
 
-    /// The files of a group but its head, each read once.
-    async fn rest_of_group(&self, cx: &JobContext, set: &SetName, group: &str, head: &ObjectKey) -> Result<Vec<Artifact>> {
+    /// Adds the files of a group but its head, each read once.
+    async fn rest_of_group(
+        &self,
+        cx: &JobContext,
+        set: &SetName,
+        group: &str,
+        head: &ObjectKey,
+        artifacts: &mut Artifacts,
+    ) -> Result<()> {
         let members = self.members(cx, set, group).try_filter(|(object, _)| std::future::ready(object.key != *head));
         let read = |(object, file): (ObjectMeta, Adoptable)| async move {
             let stored = external::digest(self, cx, &object.key).await?;
             self.artifact(cx, &object, &file, stored).await
         };
-        members.map_ok(read).try_buffered(READS).try_collect().await
+        let mut read = std::pin::pin!(members.map_ok(read).try_buffered(READS));
+        while let Some(artifact) = read.try_next().await? {
+            artifacts.push(&artifact);
+        }
+        Ok(())
     }
 
     async fn artifact(&self, cx: &JobContext, object: &ObjectMeta, file: &Adoptable, stored: Stored) -> Result<Artifact> {

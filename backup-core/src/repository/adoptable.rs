@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
 use super::info::{BackupInfo, State};
+use super::packed::Artifacts;
 use super::taken::read_all;
 use super::{Repository, artifacts};
 use crate::context::JobContext;
@@ -205,13 +206,11 @@ impl Repository {
                 continue;
             }
             let artifacts = async {
-                let Some(manifest) = self.read_manifest(cx, set, &id).await? else { return Ok(Vec::new()) };
+                let Some(manifest) = self.read_manifest(cx, set, &id).await? else { return Ok(Artifacts::default()) };
                 artifacts::of(self, cx, &manifest).await
             };
             match artifacts.await {
-                Ok(artifacts) => {
-                    named.extend(artifacts.into_iter().map(|artifact| artifact.key).filter(|key| wanted.contains(key)));
-                }
+                Ok(artifacts) => named.extend(wanted.iter().filter(|key| artifacts.stored_at(key).is_some()).cloned()),
                 Err(error) if error.kind() == ErrorKind::Corrupt => {}
                 Err(error) => return Err(error),
             }

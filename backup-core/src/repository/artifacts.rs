@@ -1,14 +1,13 @@
 //! The stored objects of a backup: checking that they are there, removing them.
 
-use std::collections::HashMap;
-
 use futures::{StreamExt, TryStreamExt};
 
+use super::packed::Artifacts;
 use super::{Repository, inventory};
 use crate::context::JobContext;
 use crate::error::{Error, Result, codes};
 use crate::key::{KeyPrefix, ObjectKey};
-use crate::manifest::{Artifact, Manifest};
+use crate::manifest::Manifest;
 use crate::store::{ListOptions, StoreExt};
 
 /// Heads under way at a time.
@@ -22,9 +21,9 @@ const BATCH: usize = 1000;
 ///
 /// # Errors
 /// `artifact.corrupt` and `artifact.missing` for the inventory; those of the store.
-pub(crate) async fn of(repository: &Repository, cx: &JobContext, manifest: &Manifest) -> Result<Vec<Artifact>> {
+pub(crate) async fn of(repository: &Repository, cx: &JobContext, manifest: &Manifest) -> Result<Artifacts> {
     match &manifest.inventory {
-        None => Ok(manifest.artifacts.clone()),
+        None => Ok(manifest.artifacts.iter().collect()),
         Some(found) => inventory::read(repository, cx, found).await,
     }
 }
@@ -35,24 +34,23 @@ pub(crate) async fn check_written(
     repository: &Repository,
     cx: &JobContext,
     prefix: &KeyPrefix,
-    artifacts: &[Artifact],
+    artifacts: &Artifacts,
 ) -> Result<()> {
-    if artifacts.len() <= MANY {
-        return check_stored(repository, cx, artifacts.iter().map(|artifact| (&artifact.key, artifact.stored.size))).await;
-    }
-    check_stored(repository, cx, unlisted(repository, cx, prefix, artifacts).await?).await
+    let numbers = match artifacts.len() <= MANY {
+        true => artifacts.numbers().collect(),
+        false => unlisted(repository, cx, prefix, artifacts).await?,
+    };
+    check_stored(repository, cx, artifacts, numbers).await
 }
 
 /// # Errors
-/// `artifact.missing` when one of `artifacts` is not there with its size.
-async fn check_stored(
-    repository: &Repository,
-    cx: &JobContext,
-    artifacts: impl IntoIterator<Item = (&ObjectKey, u64)>,
-) -> Result<()> {
-    let expected: Vec<_> = artifacts.into_iter().map(|(key, size)| (key.clone(), size)).collect();
-    futures::stream::iter(expected)
-        .map(|(key, size)| async move { check_one(repository, cx, &key, size).await })
+/// `artifact.missing` when one of the artifacts of these numbers is not there with its size.
+async fn check_stored(repository: &Repository, cx: &JobContext, artifacts: &Artifacts, numbers: Vec<usize>) -> Result<()> {
+    futures::stream::iter(numbers)
+        .map(|number| async move {
+            let artifact = artifacts.get(number);
+            check_one(repository, cx, &artifact.key, artifact.stored.size).await
+        })
         .buffer_unordered(HEADS)
         .try_collect()
         .await
@@ -63,34 +61,37 @@ pub(crate) async fn check_listed(
     repository: &Repository,
     cx: &JobContext,
     prefix: &KeyPrefix,
-    artifacts: &[Artifact],
+    artifacts: &Artifacts,
 ) -> Result<()> {
     let unlisted = unlisted(repository, cx, prefix, artifacts).await?;
-    let (listable, elsewhere): (Vec<_>, Vec<_>) = unlisted.into_iter().partition(|(key, _)| key.strip_prefix(prefix).is_some());
-    if let Some((key, _)) = listable.into_iter().min() {
-        return Err(Error::new(&codes::ARTIFACT_MISSING, format!("{key} is not there")));
+    let key = |number: usize| artifacts.get(number).key;
+    let is_listable = |number: &usize| key(*number).strip_prefix(prefix).is_some();
+    if let Some(missing) = unlisted.iter().copied().filter(is_listable).map(key).min() {
+        return Err(Error::new(&codes::ARTIFACT_MISSING, format!("{missing} is not there")));
     }
-    check_stored(repository, cx, elsewhere).await
+    check_stored(repository, cx, artifacts, unlisted).await
 }
 
-/// Those of `artifacts` that a listing of `prefix` does not show, with their sizes.
+/// The numbers of those of `artifacts` that a listing of `prefix` does not show.
 ///
 /// # Errors
 /// `artifact.missing` when one is listed with another size.
-async fn unlisted<'a>(
-    repository: &Repository,
-    cx: &JobContext,
-    prefix: &KeyPrefix,
-    artifacts: &'a [Artifact],
-) -> Result<HashMap<&'a ObjectKey, u64>> {
-    let mut expected: HashMap<&ObjectKey, u64> = artifacts.iter().map(|artifact| (&artifact.key, artifact.stored.size)).collect();
+async fn unlisted(repository: &Repository, cx: &JobContext, prefix: &KeyPrefix, artifacts: &Artifacts) -> Result<Vec<usize>> {
+    let mut numbers: Vec<usize> = artifacts.numbers().collect();
+    let mut listed = vec![false; numbers.last().map_or(0, |last| last + 1)];
     let mut listing = repository.store().list(cx, prefix, ListOptions::default());
     while let Some(object) = listing.try_next().await? {
-        if let Some(size) = expected.remove(&object.key).filter(|size| *size != object.size) {
+        let Some(number) = artifacts.stored_at(&object.key) else { continue };
+        let size = artifacts.get(number).stored.size;
+        if size != object.size {
             return Err(other_size(&object.key, object.size, size));
         }
+        if let Some(listed) = listed.get_mut(number) {
+            *listed = true;
+        }
     }
-    Ok(expected)
+    numbers.retain(|number| !listed.get(*number).copied().unwrap_or_default());
+    Ok(numbers)
 }
 
 fn other_size(key: &ObjectKey, found: u64, expected: u64) -> Error {

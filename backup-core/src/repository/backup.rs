@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Map;
 
 use super::intent::IntentKeeper;
+use super::packed::Artifacts;
 use super::publish::publish;
 use super::request::{BackupOutcome, BackupRequest, SkipReason};
 use super::sink::{EngineSink, SinkParts, root_cause};
@@ -235,18 +236,17 @@ impl Run<'_> {
                 self.cx.event(Event::Warning(what.into()));
             }
             let vouched = sink.take_vouched();
-            artifacts.extend(external::inventory(self.repository, self.cx, &self.prefix, &artifacts, vouched).await?);
+            external::inventory(self.repository, self.cx, &self.prefix, &mut artifacts, vouched).await?;
         }
         if artifacts.is_empty() {
             return Err(Error::new(&codes::SOURCE_FAILED, "the source wrote nothing"));
         }
-        let delegated = artifacts.iter().any(|artifact| artifact.stored.is_whole());
-        let (artifacts, inventory) = self.inventory(artifacts, sink).await?;
+        let (inline, inventory) = self.inventory(&artifacts, sink).await?;
         let mut required_features = Vec::new();
         if inventory.is_some() {
             required_features.push("inventory".to_owned());
         }
-        if delegated {
+        if artifacts.any_whole() {
             required_features.push("whole-digests".to_owned());
         }
         if self.request.compression == Compression::Zstd {
@@ -270,7 +270,7 @@ impl Run<'_> {
             },
             parents: self.request.parents.clone(),
             prefix: self.prefix.clone(),
-            artifacts,
+            artifacts: inline,
             inventory,
             adopted: false,
             retain_until: self.request.retain_until,
@@ -280,11 +280,11 @@ impl Run<'_> {
         })
     }
 
-    async fn inventory(&self, artifacts: Vec<Artifact>, sink: &EngineSink) -> Result<(Vec<Artifact>, Option<Inventory>)> {
+    async fn inventory(&self, artifacts: &Artifacts, sink: &EngineSink) -> Result<(Vec<Artifact>, Option<Inventory>)> {
         if artifacts.len() <= crate::manifest::MAX_INLINE_ARTIFACTS {
-            return Ok((artifacts, None));
+            return Ok((artifacts.iter().collect(), None));
         }
-        let written = inventory::write(self.repository, self.cx, &self.prefix, &artifacts, self.request.retain_until).await;
+        let written = inventory::write(self.repository, self.cx, &self.prefix, artifacts, self.request.retain_until).await;
         if written.as_ref().is_err_and(|error| error.effect() != crate::Effect::None) {
             sink.mark_unsettled();
         }

@@ -1,10 +1,11 @@
 //! Objects that another program wrote for a source: found before the backup is published.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
 
 use super::Repository;
+use super::packed::Artifacts;
 use crate::context::JobContext;
 use crate::digest::Digest;
 use crate::error::{Error, Result, codes};
@@ -20,7 +21,7 @@ pub(crate) struct Vouched {
     pub(crate) sha256: Digest,
 }
 
-/// Every object under `prefix` that is not one of `known`: with the digest that was `vouched` for it, or else read for its digests.
+/// Adds every object under `prefix` that is not one of `artifacts`: with the digest that was `vouched` for it, or else read for its digests.
 ///
 /// # Errors
 /// `artifact.missing` when one that was vouched for is not there with its size.
@@ -28,15 +29,13 @@ pub(crate) async fn inventory(
     repository: &Repository,
     cx: &JobContext,
     prefix: &KeyPrefix,
-    known: &[Artifact],
+    artifacts: &mut Artifacts,
     mut vouched: BTreeMap<ArtifactName, Vouched>,
-) -> Result<Vec<Artifact>> {
-    let known: HashSet<&ObjectKey> = known.iter().map(|artifact| &artifact.key).collect();
+) -> Result<()> {
     let missing = |what: String| Err(Error::new(&codes::ARTIFACT_MISSING, what));
-    let mut found = Vec::new();
     let mut listing = repository.store().list(cx, prefix, ListOptions::default());
     while let Some(object) = listing.try_next().await? {
-        if known.contains(&object.key) {
+        if artifacts.stored_at(&object.key).is_some() {
             continue;
         }
         let name = ArtifactName::new(object.key.strip_prefix(prefix).unwrap_or(object.key.as_str()))?;
@@ -48,10 +47,10 @@ pub(crate) async fn inventory(
             None => digest(repository, cx, &object.key).await?,
         };
         let (size, sha256) = (stored.size, stored.sha256);
-        found.push(Artifact { name, key: object.key, compression: Compression::None, size, sha256, stored });
+        artifacts.push(&Artifact { name, key: object.key, compression: Compression::None, size, sha256, stored });
     }
     match vouched.first_key_value() {
-        None => Ok(found),
+        None => Ok(()),
         Some((name, _)) => {
             missing(format!("{prefix}{name} is not there, and {} in all, by the metadata of the source", vouched.len()))
         }

@@ -14,6 +14,7 @@ mod intent;
 mod inventory;
 mod janitor;
 mod listing;
+mod packed;
 mod pin;
 mod prune;
 mod publish;

@@ -78,7 +78,7 @@ impl Repository {
                 continue;
             }
             let reasons: Vec<_> = item.reasons.iter().map(Reason::to_string).collect();
-            match self.remove_backup(cx, &info, &reasons.join("; ")).await {
+            match self.remove_backup(cx, &info, &reasons.join("; "), false).await {
                 Ok(Removal::Removed) => report.removed.push(item.id.clone()),
                 Ok(Removal::Withdrawn(why)) => report.withdrawn.push((item.id.clone(), why)),
                 Err(error) => report.failed.push((item.id.clone(), error)),
@@ -111,7 +111,7 @@ impl Repository {
         if let Some(why) = lasting_protection(cx, info, &backups).or_else(newest) {
             return refused(why);
         }
-        match self.remove_backup(cx, info, "removed by request").await.context(doing)? {
+        match self.remove_backup(cx, info, "removed by request", true).await.context(doing)? {
             Removal::Removed => Ok(()),
             Removal::Withdrawn(why) => refused(why),
         }

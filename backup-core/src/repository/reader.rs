@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 
 use super::adopt::Adopted;
+use super::packed::Artifacts;
 use super::{Repository, artifacts, blocks, decode};
 use crate::context::JobContext;
 use crate::digest::Digest;
@@ -22,9 +23,9 @@ use crate::store::{ExternalLocation, NativePlace};
 pub struct StoredBackup {
     repository: Repository,
     manifest: Manifest,
-    artifacts: Vec<Artifact>,
-    /// The place of each among the artifacts: a delegated backup has many.
-    places: HashMap<ArtifactName, usize>,
+    artifacts: Artifacts,
+    /// What [`StoredBackup::entries`] unpacked.
+    entries: OnceLock<Vec<Artifact>>,
 }
 
 impl Repository {
@@ -60,22 +61,31 @@ impl Repository {
         Ok(self.with_artifacts(manifest, artifacts))
     }
 
-    fn with_artifacts(&self, manifest: Manifest, artifacts: Vec<Artifact>) -> StoredBackup {
-        let places = artifacts.iter().enumerate().map(|(place, artifact)| (artifact.name.clone(), place)).collect();
-        StoredBackup { repository: self.clone(), manifest, artifacts, places }
+    fn with_artifacts(&self, manifest: Manifest, artifacts: Artifacts) -> StoredBackup {
+        StoredBackup { repository: self.clone(), manifest, artifacts, entries: OnceLock::new() }
     }
 }
 
 impl StoredBackup {
-    /// The artifacts, in the order in which they were opened.
+    /// The artifacts, in the order in which they were opened: all at once, at some 400 bytes each until this is dropped. Where they may be very
+    /// many, [`StoredBackup::iter`].
     pub fn entries(&self) -> &[Artifact] {
+        self.entries.get_or_init(|| self.artifacts.iter().collect())
+    }
+
+    /// The artifacts, in the order in which they were opened, one at a time.
+    pub fn iter(&self) -> impl Iterator<Item = Artifact> + Send + '_ {
+        self.artifacts.iter()
+    }
+
+    pub(crate) fn packed(&self) -> &Artifacts {
         &self.artifacts
     }
 
-    fn find(&self, name: &ArtifactName) -> Result<&Artifact> {
-        self.places
-            .get(name)
-            .and_then(|place| self.artifacts.get(*place))
+    fn find(&self, name: &ArtifactName) -> Result<Artifact> {
+        let number = self.artifacts.named(name.as_str());
+        number
+            .map(|number| self.artifacts.get(number))
             .ok_or_else(|| Error::new(&codes::BACKUP_NOT_FOUND, format!("backup {} has no artifact `{name}`", self.manifest.id)))
     }
 
@@ -105,7 +115,11 @@ impl BackupReader for StoredBackup {
     }
 
     fn artifacts(&self) -> Vec<ArtifactName> {
-        self.artifacts.iter().map(|artifact| artifact.name.clone()).collect()
+        self.artifacts.names().collect()
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = ArtifactName> + Send + '_> {
+        Box::new(self.artifacts.names())
     }
 
     fn entry(&self, name: &ArtifactName) -> Option<(u64, Digest)> {
@@ -125,7 +139,7 @@ impl BackupReader for StoredBackup {
             return self.repository.store().native_place(&self.manifest.prefix);
         }
         // Adopted files lie where they lay: from what is left of a key without the artifact's name.
-        let first = self.artifacts.first()?;
+        let first = self.artifacts.iter().next()?;
         let prefix = first.key.as_str().strip_suffix(first.name.as_str())?;
         let prefix = KeyPrefix::new(prefix).ok().filter(|it| it.as_str() == prefix)?;
         self.repository.store().native_place(&prefix)
@@ -156,11 +170,11 @@ impl BackupReader for StoredBackup {
 
     async fn open(&self, cx: &JobContext, name: &ArtifactName) -> Result<ArtifactStream> {
         let artifact = self.find(name)?;
-        let stored = self.stored(cx, artifact, 0..artifact.stored.size).await?;
+        let stored = self.stored(cx, &artifact, 0..artifact.stored.size).await?;
         // Without compression the checked blocks are the source's bytes: their digests cover every one.
         match artifact.compression {
             Compression::None => Ok(stored),
-            _ => decode::decoded(self.repository.cpu().clone(), artifact, stored),
+            _ => decode::decoded(self.repository.cpu().clone(), &artifact, stored),
         }
     }
 
@@ -168,7 +182,7 @@ impl BackupReader for StoredBackup {
         let artifact = self.find(name)?;
         let range = range.unwrap_or(0..artifact.stored.size);
         blocks::check_range(&range, artifact.stored.size)?;
-        self.stored(cx, artifact, range).await
+        self.stored(cx, &artifact, range).await
     }
 }
 

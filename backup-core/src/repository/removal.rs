@@ -16,7 +16,7 @@ use crate::manifest::Manifest;
 use crate::name::{BackupId, SetName};
 use crate::naming::own_prefix;
 use crate::record::{self, Tombstone};
-use crate::store::StoreExt;
+use crate::store::{PutOptions, StoreExt};
 
 /// How the removal of one backup ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +29,19 @@ pub enum Removal {
 }
 
 impl Repository {
-    /// Removes one backup of which the caller decided that it may go.
-    pub(crate) async fn remove_backup(&self, cx: &JobContext, info: &BackupInfo, reason: &str) -> Result<Removal> {
+    /// Removes one backup of which the caller decided that it may go. He holds the lease of its set. A removal that was left in the middle is
+    /// for the janitor, unless `asked` for this very backup.
+    pub(crate) async fn remove_backup(&self, cx: &JobContext, info: &BackupInfo, reason: &str, asked: bool) -> Result<Removal> {
         let began = cx.clock().monotonic();
         let tombstone = self.tombstone(cx, info, reason).await?;
         let key = layout::tombstone_key(&info.set, &info.id)?;
-        match create(&**self.store(), cx, &key, &record::seal(&tombstone)?, None).await {
+        let sealed = record::seal(&tombstone)?;
+        match create(&**self.store(), cx, &key, &sealed, None).await {
             Ok(Creation::Created) => {}
+            // Under the lease nobody else is at it: who wrote it is gone, and had not begun to remove what is still listed.
+            Ok(Creation::Taken(_)) if asked => {
+                self.store().put(cx, &key, sealed, PutOptions::default()).await?;
+            }
             Ok(Creation::Taken(_)) => {
                 return Ok(Removal::Withdrawn("an earlier removal has to be finished by the janitor first".into()));
             }
@@ -86,8 +92,7 @@ impl Repository {
             State::Damaged(_) | State::Unsupported(_) => (own_prefix(set, id)?, Vec::new()),
             State::Published => {
                 let manifest = self.manifest(cx, set, id).await?;
-                let outside = |key: &ObjectKey| key.strip_prefix(&manifest.prefix).is_none();
-                let keys = self.all_keys(cx, &manifest).await?.into_iter().filter(outside).collect();
+                let keys = self.keys_outside(cx, &manifest).await?;
                 (manifest.prefix, keys)
             }
         };
@@ -110,11 +115,13 @@ impl Repository {
         }
     }
 
-    async fn all_keys(&self, cx: &JobContext, manifest: &Manifest) -> Result<Vec<ObjectKey>> {
-        let mut keys: Vec<_> = manifest.inventory.iter().map(|inventory| inventory.key.clone()).collect();
+    /// What does not lie under the backup's own prefix.
+    async fn keys_outside(&self, cx: &JobContext, manifest: &Manifest) -> Result<Vec<ObjectKey>> {
+        let outside = |key: &ObjectKey| key.strip_prefix(&manifest.prefix).is_none();
+        let mut keys: Vec<_> = manifest.inventory.iter().map(|inventory| inventory.key.clone()).filter(outside).collect();
         match artifacts::of(self, cx, manifest).await {
             Ok(artifacts) => {
-                let keys_there = artifacts.into_iter().map(|artifact| artifact.key);
+                let keys_there = artifacts.iter().map(|artifact| artifact.key).filter(outside);
                 keys.extend(keys_there.filter(|key| layout::check_artifact_key(&manifest.prefix, key).is_ok()));
             }
             // As with a damaged manifest: its own prefix is all that can be known.

@@ -23,7 +23,7 @@ impl Repository {
         let doing = || format!("restoring backup {id} of {set}");
         cx.event(Event::Phase(Phase::Restoring));
         let reader = self.open(cx, set, id).await.context(doing)?;
-        cx.progress().expect(reader.entries().iter().map(|artifact| artifact.size).sum());
+        cx.progress().expect(reader.packed().size());
         source.restore(cx, &reader, target).await.context(doing)
     }
 }

@@ -1,16 +1,18 @@
 //! The engine's sink: opens pipelines under keys of the naming, and remembers what was finished.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use tokio::task::JoinHandle;
+use futures::FutureExt;
+use tokio::task::{JoinError, JoinHandle, unconstrained};
 
 use super::Repository;
 use super::external::Vouched;
 use super::intent::IntentKeeper;
+use super::packed::Artifacts;
 use super::taken::is_taken;
 use crate::codec::ChunkEncoder;
 use crate::context::JobContext;
@@ -55,34 +57,23 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     /// How many were ever opened, for their order.
-    opened: u64,
+    opened: usize,
     /// How many the source holds open.
     open: usize,
     /// Those that are being written.
     writing: BTreeMap<ArtifactName, ObjectKey>,
-    /// The names and keys of those that are finished: there may be very many.
-    finished_names: HashSet<Brief>,
-    finished_keys: HashSet<Brief>,
-    finished: Vec<(u64, Artifact)>,
+    /// Those that are finished, in the order in which they were opened.
+    finished: Artifacts,
     /// Keys outside of the prefix that were finished.
     outside: Vec<ObjectKey>,
+    /// Pipelines under way, and what stopped the first of those that ended.
     tasks: Vec<JoinHandle<Result<()>>>,
+    stopped: Option<Error>,
     external: bool,
     /// What the source's own metadata says of objects that another program wrote.
     vouched: BTreeMap<ArtifactName, Vouched>,
     /// An object was finished with an open answer, or behind a dropped `close`: it may appear yet.
     unsettled: bool,
-}
-
-/// A text by its digest, cut to what two texts never share by chance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Brief(u128);
-
-impl Brief {
-    fn of(text: &str) -> Self {
-        let digest = Digest::of(text.as_bytes());
-        Self(digest.as_bytes().iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte)))
-    }
 }
 
 /// What the sink is made of.
@@ -174,39 +165,50 @@ impl EngineSink {
     /// What stopped a pipeline, if one was stopped for a reason of its own and not because the source let go of it.
     pub(crate) async fn settle(&self) -> Result<()> {
         let tasks = std::mem::take(&mut self.shared.locked().tasks);
-        let mut first = Ok(());
         for task in tasks {
-            let ended = task
-                .await
-                .unwrap_or_else(|error| Err(Error::new(&codes::INTERNAL, "a pipeline ended by itself").with_source(error)));
-            if let Err(error) = ended
-                && first.is_ok()
-                && !is_echo(&error)
-            {
-                first = Err(error);
-            }
+            let ended = task.await;
+            self.shared.locked().note_end(ended);
         }
-        first
+        self.shared.locked().stopped.take().map_or(Ok(()), Err)
     }
 
     /// The finished artifacts, in the order in which they were opened.
     ///
     /// # Errors
     /// `source.incomplete` when an object may appear that none of them describes.
-    pub(crate) fn take_artifacts(&self) -> Result<Vec<Artifact>> {
+    pub(crate) fn take_artifacts(&self) -> Result<Artifacts> {
         let mut state = self.shared.locked();
         if state.unsettled {
             let why = "the source went on although closing an artifact failed with an open answer, or was dropped half-way";
             return Err(Error::new(&codes::SOURCE_INCOMPLETE, why));
         }
-        let mut finished = std::mem::take(&mut state.finished);
-        finished.sort_by_key(|(order, _)| *order);
-        Ok(finished.into_iter().map(|(_, artifact)| artifact).collect())
+        Ok(std::mem::take(&mut state.finished))
     }
 
     /// The keys outside of the backup's prefix that were finished.
     pub(crate) fn keys_outside(&self) -> Vec<ObjectKey> {
         self.shared.locked().outside.clone()
+    }
+}
+
+impl State {
+    /// Adds a pipeline. Those that ended are let go of: there may be very many.
+    fn add_task(&mut self, task: JoinHandle<Result<()>>) {
+        let (ended, running): (Vec<_>, Vec<_>) = std::mem::take(&mut self.tasks).into_iter().partition(JoinHandle::is_finished);
+        self.tasks = running;
+        self.tasks.push(task);
+        // Each answers at once, but for the runtime's own sense of whose turn it is.
+        ended.into_iter().filter_map(|task| unconstrained(task).now_or_never()).for_each(|ended| self.note_end(ended));
+    }
+
+    fn note_end(&mut self, ended: std::result::Result<Result<()>, JoinError>) {
+        let lost = |error| Err(Error::new(&codes::INTERNAL, "a pipeline ended by itself").with_source(error));
+        if let Err(error) = ended.unwrap_or_else(lost)
+            && self.stopped.is_none()
+            && !is_echo(&error)
+        {
+            self.stopped = Some(error);
+        }
     }
 }
 
@@ -223,7 +225,7 @@ impl Shared {
     /// True when another artifact of this backup has that key.
     fn is_used_here(&self, key: &ObjectKey) -> bool {
         let state = self.locked();
-        state.finished_keys.contains(&Brief::of(key.as_str())) || state.writing.values().any(|writing| writing == key)
+        state.finished.stored_at(key).is_some() || state.writing.values().any(|writing| writing == key)
     }
 
     /// A key that nothing holds and no record names.
@@ -262,7 +264,7 @@ impl Shared {
         }
         let key = self.free_key(name, options.probe.as_ref().unwrap_or(&self.probe)).await?;
         let mut state = self.locked();
-        if state.writing.contains_key(name) || state.finished_names.contains(&Brief::of(name.as_str())) {
+        if state.writing.contains_key(name) || state.finished.named(name.as_str()).is_some() {
             return Err(Error::new(&codes::ARTIFACT_NAME_TAKEN, format!("artifact `{name}` was opened twice")));
         }
         if open && state.open >= self.open_artifacts {
@@ -273,9 +275,9 @@ impl Shared {
             return Err(Error::new(&codes::SOURCE_INCOMPLETE, why));
         }
         state.writing.insert(name.clone(), key.clone());
+        let order = state.opened;
         state.opened += 1;
         state.open += usize::from(open);
-        let order = state.opened;
         Ok(Slot { shared: Arc::clone(self), name: name.clone(), key, order, open, finishing: false, done: false })
     }
 }
@@ -299,7 +301,7 @@ impl Sink for EngineSink {
             open,
         };
         let (pipeline, task) = pipeline::spawn(&shared.cx, writer, pipeline);
-        shared.locked().tasks.push(task);
+        shared.locked().add_task(task);
         Ok(Box::new(SinkWriter { pipeline, slot }))
     }
 
@@ -360,7 +362,7 @@ struct Slot {
     shared: Arc<Shared>,
     name: ArtifactName,
     key: ObjectKey,
-    order: u64,
+    order: usize,
     /// The source holds a writer of it.
     open: bool,
     /// The object may become visible at any moment.
@@ -391,7 +393,7 @@ impl Slot {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.locked();
         state.outside.extend(outside);
-        state.finished.push((self.order, artifact));
+        state.finished.insert(self.order, &artifact);
         self.done = true;
         // The slot locks the state when it is dropped.
         drop(state);
@@ -404,12 +406,7 @@ impl Drop for Slot {
         let mut state = self.shared.locked();
         state.open -= usize::from(self.open);
         state.writing.remove(&self.name);
-        if self.done {
-            state.finished_names.insert(Brief::of(self.name.as_str()));
-            state.finished_keys.insert(Brief::of(self.key.as_str()));
-        } else {
-            state.unsettled |= self.finishing;
-        }
+        state.unsettled |= self.finishing && !self.done;
     }
 }
 

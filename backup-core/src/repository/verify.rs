@@ -86,10 +86,10 @@ impl Repository {
         record.checks.extend(["manifest".to_owned(), "exists".to_owned(), "size".to_owned()]);
         if level >= VerifyLevel::Digest {
             record.checks.push("digest".to_owned());
-            cx.progress().expect(backup.entries().iter().map(|artifact| artifact.stored.size).sum());
+            cx.progress().expect(backup.packed().stored_size());
         }
-        for artifact in backup.entries() {
-            let checked = self.check_artifact(cx, backup, artifact, level).await;
+        for artifact in backup.packed().iter() {
+            let checked = self.check_artifact(cx, backup, &artifact, level).await;
             note_fault(checked, record)?;
         }
         if level == VerifyLevel::Restorable && record.is_good() {

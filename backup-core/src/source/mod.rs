@@ -328,6 +328,11 @@ pub trait BackupReader: Send + Sync {
     /// The names of its artifacts, in the order in which they were opened.
     fn artifacts(&self) -> Vec<ArtifactName>;
 
+    /// As [`BackupReader::artifacts`], one at a time: there may be very many.
+    fn names(&self) -> Box<dyn Iterator<Item = ArtifactName> + Send + '_> {
+        Box::new(self.artifacts().into_iter())
+    }
+
     /// Size and SHA-256 of an artifact as it is stored; `None` when there is none of that name, or the reader cannot say.
     fn entry(&self, name: &ArtifactName) -> Option<(u64, Digest)> {
         let _ = name;

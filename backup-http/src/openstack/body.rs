@@ -1,10 +1,14 @@
 //! Bodies: read whole within a bound, and their fields taken as the original's framework takes them.
 
-use axum::body::Body;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use backup_core::Bytes;
 use futures::StreamExt;
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value, json};
 
@@ -22,6 +26,7 @@ pub(super) enum Read {
 
 /// Reads a body that may have to be passed on. At most [`LONGEST`] bytes are held.
 pub(super) async fn read(body: Body) -> Result<Read, Failure> {
+    let whole = HttpBody::size_hint(&body).exact();
     let mut stream = body.into_data_stream();
     let (mut head, mut length) = (Vec::new(), 0);
     while let Some(piece) = stream.next().await {
@@ -30,10 +35,37 @@ pub(super) async fn read(body: Body) -> Result<Read, Failure> {
         head.push(piece);
         if length > LONGEST {
             let head = futures::stream::iter(head.into_iter().map(Ok));
-            return Ok(Read::Longer(Body::from_stream(head.chain(stream))));
+            let body = Body::from_stream(head.chain(stream));
+            return Ok(Read::Longer(match whole {
+                Some(left) => Body::new(OfLength { body, left }),
+                None => body,
+            }));
         }
     }
     Ok(Read::Whole(head.concat().into()))
+}
+
+/// A body whose length was said: it is said again where it is passed on.
+struct OfLength {
+    body: Body,
+    left: u64,
+}
+
+impl HttpBody for OfLength {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.left = self.left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
+        frame
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
 }
 
 /// The body of a request, as the object that it holds below `root`.

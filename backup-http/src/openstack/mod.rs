@@ -34,6 +34,7 @@ mod owner;
 mod record;
 mod records;
 mod recover;
+mod retention;
 mod routes;
 mod start;
 #[cfg(test)]

@@ -92,6 +92,13 @@ impl Inner {
             looked.saw(self.order_instance_backup(record).await);
         }
         if sweep {
+            for retained in [
+                self.retain_all::<VolumeBackup>().await,
+                self.retain_all::<InstanceBackup>().await,
+                self.retain_all::<InstanceSnapshot>().await,
+            ] {
+                looked.saw(retained.map(|()| true));
+            }
             looked.saw(self.sweep().await.map(|()| true));
         }
         looked.failed.map_or(Ok(!looked.waits), Err)

@@ -11,7 +11,7 @@ use super::codes;
 use super::format;
 use super::source::CinderSource;
 use super::target::{Into, NewVolume, Target};
-use super::temporary::{CLEANUP, FAILED, Mark, OWNER, ROLE, Role, Temporaries, retried};
+use super::temporary::{CLEANUP, FAILED, Mark, OWNER, ROLE, Role, Temporaries, half_unmarked, retried};
 use super::volume_meta::VolumeMeta;
 
 pub(super) async fn restore(
@@ -314,7 +314,8 @@ pub(super) async fn create_volume(
 pub(super) async fn is_restored(source: &CinderSource, cx: &JobContext, id: &str) -> Result<bool> {
     let volume = gone(source.cinder.volume(cx, id).await)?;
     let role = volume.as_ref().and_then(|volume| volume.metadata.get(ROLE)).and_then(|role| Role::of(role));
-    Ok(role == Some(Role::Restored))
+    let given_back = volume.as_ref().is_some_and(|volume| half_unmarked(&volume.metadata, &source.options.owner));
+    Ok(role == Some(Role::Restored) || given_back)
 }
 
 pub(super) async fn settle_volume(
@@ -345,6 +346,7 @@ pub(super) async fn settle_volume(
                 Err(error)
             }
         },
+        _ if half_unmarked(&volume.metadata, &source.options.owner) => cinder.unmark(cx, id).await,
         // It was settled, and is its owner's now.
         _ => Ok(()),
     }

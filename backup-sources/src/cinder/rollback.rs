@@ -6,7 +6,7 @@ use super::client::{Patience, check_id, gone};
 use super::codes;
 use super::restore::Held;
 use super::source::CinderSource;
-use super::temporary::{OWNER, ROLE, Role};
+use super::temporary::{OWNER, ROLE, Role, half_unmarked};
 
 pub(super) async fn rollback(source: &CinderSource, cx: &JobContext, volume: &str, snapshot: &str) -> Result<()> {
     let (volume, snapshot) = (check_id("volume", volume)?, check_id("snapshot", snapshot)?);
@@ -43,6 +43,7 @@ pub(super) async fn end(source: &CinderSource, cx: &JobContext, id: &str, failed
     let ours = volume.metadata.get(OWNER).is_some_and(|owner| *owner == source.options.owner);
     let role = volume.metadata.get(ROLE).filter(|_| ours).and_then(|role| Role::of(role));
     match (role, failed) {
+        _ if half_unmarked(&volume.metadata, &source.options.owner) => cinder.unmark(cx, id).await?,
         (Some(Role::Restored), _) => cinder.give_back(cx, id, None).await?,
         (Some(Role::Overwriting), Some(why)) => cinder.give_back(cx, id, Some(why)).await?,
         (Some(Role::Overwriting), None) => {

@@ -81,7 +81,7 @@ impl VolumeMeta {
         struct Metadata {
             volume_meta: Option<String>,
         }
-        let mut names = reader.artifacts().into_iter();
+        let mut names = reader.names();
         let Some(name) = names.find(|name| name.as_str().ends_with(METADATA)) else { return Ok(Self::default()) };
         let mut stream = reader.open(cx, &name).await?;
         let mut text = Vec::new();

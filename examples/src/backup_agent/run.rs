@@ -9,7 +9,6 @@ use backup_core::{Environment, Error, Result};
 use backup_http::auth::BasicUser;
 use backup_http::backup_agent::{self, BackupAgent};
 use backup_http::limits::Limits;
-use backup_http::observe::Metrics;
 use backup_http::server::{Listen, Server};
 use backup_stores::OpenOptions;
 use backup_stores::redb::RedbState;
@@ -18,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::Config;
 use super::work::Scripts;
-use crate::server::{Dialect, HttpConfig, MeasuredCalls, Signals};
+use crate::server::{self, Dialect, HttpConfig, MeasuredCalls, Signals};
 
 /// How long jobs may go on after the first signal, before they are cancelled. Their cleanup and unlock come then.
 const GRACE: Duration = Duration::from_secs(20);
@@ -89,8 +88,8 @@ impl Running {
         let environment = Environment::default();
         let credentials = BasicUser::new(&config.username, config.password.clone());
         // The port opens when what an earlier process left behind is undone.
-        let metrics = Metrics::new(super::PROGRAM, env!("CARGO_PKG_VERSION"));
-        let options = OpenOptions::default().observer(Arc::new(MeasuredCalls(metrics.clone())));
+        let metrics = server::metrics(super::PROGRAM);
+        let options = OpenOptions::default().observer(MeasuredCalls::shared(&metrics));
         let agent = BackupAgent::builder(Arc::new(Scripts::new(Arc::clone(&config), options)), state.clone(), credentials)
             .environment(environment.clone())
             .metrics(metrics.clone())

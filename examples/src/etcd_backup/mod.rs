@@ -36,6 +36,7 @@ pub fn plan(config: Config) -> Result<Plan> {
     let (request, retention) = (config.request()?, config.retention());
     Ok(Plan {
         program: PROGRAM,
+        metrics: server::metrics(PROGRAM),
         store: config.store()?,
         objective: config.objective,
         http: config.http(),

@@ -40,6 +40,7 @@ pub fn plan(config: Config) -> Result<Plan> {
     let for_target = naming.clone();
     Ok(Plan {
         program: PROGRAM,
+        metrics: server::metrics(PROGRAM),
         http: config.http(),
         state: config.state,
         store: config.store,

@@ -18,7 +18,7 @@ mod run;
 mod signals;
 mod store;
 
-pub(crate) use calls::MeasuredCalls;
+pub(crate) use calls::{MeasuredCalls, metrics};
 pub use http::HttpConfig;
 pub use main::main;
 pub use plan::{Dialect, Parts, Plan};

@@ -13,6 +13,7 @@ use backup_core::service::{BackupService, Limits, Target};
 use backup_core::state::State;
 use backup_core::{Error, Repository, Result};
 use backup_http::access::RequestId;
+use backup_http::observe::Metrics;
 use backup_stores::StoreConfig;
 use futures::future::BoxFuture;
 
@@ -24,6 +25,8 @@ use crate::config::{ObjectiveConfig, StateConfig};
 pub struct Plan {
     /// The name of the program.
     pub program: &'static str,
+    /// What is counted of it.
+    pub metrics: Metrics,
     /// Where it listens, and for whom.
     pub http: HttpConfig,
     /// Where it keeps its state.

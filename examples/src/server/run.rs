@@ -7,7 +7,6 @@ use backup_core::event::TracingObserver;
 use backup_core::service::{BackupService, ServiceBuilder};
 use backup_core::state::StateLeases;
 use backup_core::{Environment, Error, JobContext, Repository, Result};
-use backup_http::observe::Metrics;
 use backup_http::server::Server;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -85,7 +84,7 @@ impl Running {
         let state = plan.state.open(plan.program).await?;
         let environment = Environment::default();
         let cx = JobContext::new(environment.clone(), Arc::new(TracingObserver));
-        let metrics = Metrics::new(plan.program, env!("CARGO_PKG_VERSION"));
+        let metrics = plan.metrics;
         let store = store::open(&plan.store, &cx, &metrics).await?;
         let repository = Repository::builder(store)
             .naming(plan.naming)

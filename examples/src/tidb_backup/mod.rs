@@ -38,6 +38,7 @@ pub fn plan(config: Config) -> Result<Plan> {
     let (tokens, zone) = (config.tokens.clone(), config.time_zone);
     Ok(Plan {
         program: PROGRAM,
+        metrics: server::metrics(PROGRAM),
         http: config.http(),
         store,
         objective: config.objective,

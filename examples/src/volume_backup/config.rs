@@ -12,7 +12,7 @@ use backup_http::server::Listen;
 use backup_http::tls::TlsConfig;
 use backup_remote::http::{Http, HttpOptions};
 use backup_remote::keystone::{Keystone, KeystoneConfig, Validator};
-use backup_remote::{CallLimits, Calls};
+use backup_remote::{CallLimits, CallObserver, Calls};
 use backup_sources::cinder::access::AccessConfig;
 use backup_sources::cinder::format::{Compression, Options};
 use backup_sources::cinder::{Cinder, Connector, SourceOptions};
@@ -81,13 +81,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Keystone, Cinder and Nova. Nothing is connected to.
+    /// Keystone, Cinder and Nova; `observer` is told of every call. Nothing is connected to.
     ///
     /// # Errors
     /// `keystone.config`, `remote.config`, `cinder.config`, `cinder.access_config`, `input.invalid`.
-    pub(super) fn cloud(&self) -> Result<RealCloud> {
+    pub(super) fn cloud(&self, observer: Arc<dyn CallObserver>) -> Result<RealCloud> {
         let options = HttpOptions::default().ca_file(self.keystone.ca_file.clone());
-        let http = |service: &str| Http::new(Calls::new(service, self.requests.clone()), &options);
+        let http =
+            |service: &str| Http::new(Calls::observed(service, self.requests.clone(), Some(Arc::clone(&observer))), &options);
         let keystone = Keystone::new(http("keystone")?, self.keystone.clone())?;
         let format = Options {
             object_size: self.object_size,

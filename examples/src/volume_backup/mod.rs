@@ -22,7 +22,7 @@ pub use config::Config;
 pub use quotas::Quotas;
 
 use crate::config::ObjectiveConfig;
-use crate::server::{self, Dialect, Plan};
+use crate::server::{self, Dialect, MeasuredCalls, Plan};
 
 const PROGRAM: &str = "volume-backup";
 
@@ -39,11 +39,14 @@ pub fn main() -> ExitCode {
 /// # Errors
 /// `input.invalid`, `keystone.config`, `cinder.config`, `cinder.access_config` and `http.tls_file` for what no single key says.
 pub fn plan(config: Config) -> Result<Plan> {
-    let (cloud, forward) = (Arc::new(config.cloud()?), Arc::new(Forwarder::new(config.forward())?));
+    let metrics = server::metrics(PROGRAM);
+    let (cloud, forward) =
+        (Arc::new(config.cloud(MeasuredCalls::shared(&metrics))?), Arc::new(Forwarder::new(config.forward())?));
     let (success_codes, chain_limit, rollback_timeout) = (config.success_codes, config.chain_limit, config.rollback_timeout);
     let (gateway, limits, http) = (config.gateway, config.jobs(), config.http());
     Ok(Plan {
         program: PROGRAM,
+        metrics,
         http,
         store: config.store,
         objective: ObjectiveConfig::default(),

@@ -2,7 +2,7 @@ use backup_core::Result;
 use backup_http::openstack::Resource;
 
 use super::{Config, plan};
-use crate::server::Plan;
+use crate::server::{MeasuredCalls, Plan, metrics};
 
 const KEYSTONE: &str =
     "keystone: { auth-url: 'http://127.0.0.1:5000/v3', username: backup, password: hunter2-keystone, project: service }\n";
@@ -90,7 +90,7 @@ fn what_cannot_be_meant_is_refused_by_its_name() {
 fn limits_that_are_not_in_keystone_may_be_configured() {
     let config =
         load(&format!("{KEYSTONE}{STORE}{ACCESS}{OWNER}quotas: {{ volume-backups: 3, instance-snapshots: 0 }}\n")).unwrap();
-    let quotas = config.cloud().unwrap().quotas;
+    let quotas = config.cloud(MeasuredCalls::shared(&metrics("test"))).unwrap().quotas;
     assert!(quotas.keystone);
     assert_eq!(quotas.of(Resource::VolumeBackups), Some(3));
     assert_eq!(quotas.of(Resource::InstanceSnapshots), Some(0));

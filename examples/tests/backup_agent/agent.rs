@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::http::{Answer, raw};
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 const CREDENTIALS: &str = "Basic bWFuYWdlcjphZ2VudC1wYXNzd29yZA==";
 
 pub const STAGES: [&str; 9] = [

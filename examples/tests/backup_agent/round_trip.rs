@@ -180,7 +180,7 @@ fn big_sparse_file(megabytes: u64, destination: &Value) {
 fn an_agent_killed_while_it_uploads_leaves_nothing_that_can_be_seen_and_unlocks() {
     let Some(bucket) = Bucket::new() else { return };
     let place = Place::new();
-    place.tell("backup", "truncate -s 2G \"$here/backup/$6/big.dump\"");
+    place.tell("backup", "truncate -s 512M \"$here/backup/$6/big.dump\"");
     let agent = place.start();
     agent.post(backup("b1", &bucket.destination("")));
     crate::agent::until("the upload has begun", || bucket.server.uploads(&bucket.name, "") > 0);

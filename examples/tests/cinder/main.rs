@@ -7,7 +7,6 @@ mod chain;
 mod changed;
 mod place;
 mod refused;
-mod restarts;
 mod stages;
 mod stopped;
 mod stores;

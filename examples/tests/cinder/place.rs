@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use backup_core::source::BackupReader;
 use backup_core::{
-    BackupId, BackupRequest, Bytes, Digest, Environment, Hasher, JobContext, Repository, RestoreReport, RestoreTarget, Result,
-    SetName, Store,
+    BackupId, BackupRequest, Bytes, Digest, Environment, JobContext, Repository, RestoreReport, RestoreTarget, Result, SetName,
+    Store,
 };
-use backup_sources::cinder::access::{AccessConfig, NfsConfig, RbdConfig, VolumeAccess};
+use backup_sources::cinder::access::{AccessConfig, LocalConfig, NfsConfig, RbdConfig, VolumeAccess};
 use backup_sources::cinder::format::{Options, Record, Written};
 use backup_sources::cinder::{Cinder, CinderConfig, CinderSource, SourceOptions};
 use backup_stores::OpenOptions;
@@ -17,7 +17,7 @@ use backup_stores::swift::{SwiftConfig, SwiftStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::openstack::{OpenStack, Witness};
+use crate::openstack::{OpenStack, VolumeDigest, Witness};
 
 pub const MIB: u64 = 1 << 20;
 pub const GIB: u64 = 1 << 30;
@@ -91,6 +91,10 @@ impl Place {
 
     pub fn nfs(&self) -> Arc<dyn VolumeAccess> {
         AccessConfig::nfs(NfsConfig::new(self.stack.nfs_mounts())).open().unwrap()
+    }
+
+    pub fn local(&self) -> Arc<dyn VolumeAccess> {
+        AccessConfig::local(LocalConfig::new([self.stack.nfs_mounts()])).open().unwrap()
     }
 
     pub fn source(&self, access: Arc<dyn VolumeAccess>) -> CinderSource {
@@ -198,15 +202,15 @@ pub async fn fill(stack: &OpenStack, volume: &str, pieces: &[(u64, u64, u64)]) {
     stack.write(volume, &pieces.iter().map(|(offset, bytes)| (*offset, &**bytes)).collect::<Vec<_>>()).await;
 }
 
-/// The digest of a file.
+/// The digest of a file, as [`VolumeDigest`] has it.
 pub async fn digest_of(path: &Path) -> Digest {
     let path = PathBuf::from(path);
     let read = move || {
-        let (mut file, mut hasher, mut buffer) = (std::fs::File::open(path).unwrap(), Hasher::new(), vec![0; 1 << 20]);
+        let (mut file, mut digest, mut buffer) = (std::fs::File::open(path).unwrap(), VolumeDigest::default(), vec![0; 1 << 20]);
         loop {
             match std::io::Read::read(&mut file, &mut buffer).unwrap() {
-                0 => return hasher.finish(),
-                count => hasher.update(&buffer[..count]),
+                0 => return digest.finish(),
+                count => digest.update(&buffer[..count]),
             }
         }
     };

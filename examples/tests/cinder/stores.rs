@@ -15,9 +15,9 @@ use crate::ministack::Ministack;
 use crate::openstack::OpenStack;
 use crate::place::{GIB, MIB, Place, digest_of, fill, noise};
 
-/// Writes into a volume of type `nfs1` that has no snapshot: offset, length, seed.
-fn fill_file(stack: &OpenStack, volume: &str, pieces: &[(u64, u64, u64)]) {
-    let file = std::fs::File::options().write(true).open(stack.active_file("nfs1", volume)).unwrap();
+/// Writes into a volume of type `nfs1` or `local2` that has no snapshot: offset, length, seed.
+fn fill_file(stack: &OpenStack, kind: &str, volume: &str, pieces: &[(u64, u64, u64)]) {
+    let file = std::fs::File::options().write(true).open(stack.active_file(kind, volume)).unwrap();
     for (offset, length, seed) in pieces {
         file.write_all_at(&noise(*seed, *length), *offset).unwrap();
     }
@@ -33,12 +33,12 @@ async fn a_volume_on_a_share_goes_to_a_directory_and_comes_back_as_a_file_and_a_
     let place = Place::files(&stack, "shared").await;
     let volume = place.demo.volume("nfs1", 1).await;
     let source = place.source(place.nfs()).volume(&volume).unwrap();
-    fill_file(&stack, &volume, &[(0, 10 * MIB, 1), (300 * MIB + 777, 5 * MIB, 2), (GIB - MIB, MIB, 3)]);
+    fill_file(&stack, "nfs1", &volume, &[(0, 10 * MIB, 1), (300 * MIB + 777, 5 * MIB, 2), (GIB - MIB, MIB, 3)]);
     let mut expected = vec![digest_of(&stack.active_file("nfs1", &volume)).await];
     let mut taken = vec![place.backup(&source, &[]).await.unwrap()];
     place.nothing_left(&volume).await;
     for changed in [[(5 * MIB, 100, 4), (700 * MIB, MIB, 5)], [(0, 4096, 6), (GIB - 1, 1, 7)]] {
-        fill_file(&stack, &volume, &changed);
+        fill_file(&stack, "nfs1", &volume, &changed);
         expected.push(digest_of(&stack.active_file("nfs1", &volume)).await);
         let parent = taken.last().unwrap();
         let next = source.incremental(parent.reader.clone(), None).unwrap();
@@ -72,6 +72,39 @@ async fn a_volume_on_a_share_goes_to_a_directory_and_comes_back_as_a_file_and_a_
     assert_eq!((record.object_count, record.object_count), (objects as u64, taken[1].written.objects));
     assert_eq!(record.parent_id.as_ref(), Some(&taken[0].written.backup_id));
     place.remove(&[&volume, &made, &moved]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_volume_of_this_host_goes_to_swift_for_cinder_and_comes_back_on_it() {
+    let Some(stack) = OpenStack::wanted().await else { return };
+    if !stack.has("local2") {
+        return;
+    }
+    let place = Place::swift(&stack, "local").await;
+    let volume = place.demo.volume("local2", 1).await;
+    let source = place.source(place.local()).volume(&volume).unwrap();
+    fill_file(&stack, "local2", &volume, &[(0, 6 * MIB, 1), (GIB - MIB, MIB, 2)]);
+    let full = place.backup(&source, &[]).await.unwrap();
+    fill_file(&stack, "local2", &volume, &[(4096, 100, 3), (500 * MIB, MIB, 4)]);
+    let expected = digest_of(&stack.active_file("local2", &volume)).await;
+    let next = source.incremental(full.reader.clone(), None).unwrap();
+    let next = place.backup(&next, &[&full]).await.unwrap();
+    assert!(next.written.changed <= 2 * MIB, "{:?}", next.written);
+    place.nothing_left(&volume).await;
+
+    let made = place.restore(&source, &next.id, json!({ "new": { "volume-type": "local2" } })).await.unwrap();
+    let made = made.details["volume-id"].as_str().unwrap().to_owned();
+    assert_eq!(digest_of(&stack.active_file("local2", &made)).await, expected, "the new volume differs");
+    for backup in [&full, &next] {
+        place.import(backup).await;
+    }
+    let by_cinder = place.demo.volume("rbd1", 1).await;
+    place.demo.restore(&next.written.backup_id, &by_cinder).await;
+    assert_eq!(stack.digest(&stack.image(&by_cinder)).await, expected, "the increment by Cinder differs");
+    for backup in [&next, &full] {
+        place.demo.remove(&format!("/backups/{}", backup.written.backup_id)).await;
+    }
+    place.remove(&[&volume, &made, &by_cinder]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

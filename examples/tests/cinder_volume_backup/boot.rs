@@ -212,6 +212,7 @@ async fn a_volume_that_is_not_whole_and_cannot_be_deleted_stays_reserved_and_say
     // It is tried again, by the process that comes next too.
     server.stop();
     migrating("none").await;
+    reset(&stack, &made, "status", "available").await;
     let server = place.start();
     until("the volume is gone", async || witness.get(&format!("/volumes/{made}")).await.is_none()).await;
     nothing_of(&stack, &place).await;

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use backup_core::testkit::test_context;
+use backup_core::testkit::{free_port, test_context};
 use backup_core::{Environment, JobContext, Secret};
 use backup_http::server::{Listen, Server, ServerConfig};
 use backup_remote::http::{Http, HttpOptions};
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::openstack::OpenStack;
+use crate::proxied::Region;
 
 /// There is one port for it in the catalogue: all tests of this program share one, with instances of their own.
 static NOVA: OnceLock<Nova> = OnceLock::new();
@@ -58,28 +59,22 @@ impl Nova {
         tokio::task::spawn_blocking(move || NOVA.get_or_init(|| Self::serve(&stack)).clone()).await.unwrap()
     }
 
+    /// In a region, beside all others, as long as the test.
+    pub async fn within(stack: &OpenStack, region: &mut Region) -> Self {
+        let port = free_port();
+        region.put("compute", &format!("http://127.0.0.1:{port}/v2.1")).await;
+        let nova = Self { servers: Arc::default(), actions: Arc::default() };
+        let (router, server) = nova.bound(stack, port).await;
+        tokio::spawn(server.run(router, CancellationToken::new(), Duration::ZERO));
+        nova
+    }
+
     /// Not on the runtime of a test, which ends with it.
     fn serve(stack: &OpenStack) -> Self {
         let nova = Self { servers: Arc::default(), actions: Arc::default() };
-        let (listen, ours) = (format!("127.0.0.1:{}", stack.nova_port()), stack.keystone("backup", "service"));
-        let (state, (ready, is_ready)) = (nova.clone(), mpsc::channel());
+        let (served, stack, (ready, is_ready)) = (nova.clone(), stack.clone(), mpsc::channel());
         let serve = async move {
-            let http = Http::new(Calls::new("test", CallLimits::default()), &HttpOptions::default()).unwrap();
-            let validator = Validator::new(Keystone::new(http, ours).unwrap());
-            let Self { servers, actions } = state;
-            let site = Site { servers, actions, validator, cx: test_context(&Environment::default()) };
-            let router = Router::new()
-                .route("/v2.1/servers/{id}", get(show))
-                .route("/v2.1/servers/{id}/action", post(act))
-                .with_state(site);
-            let began = Instant::now();
-            let server = loop {
-                match Server::bind(ServerConfig::new(Listen::from(listen.as_str()))).await {
-                    Ok(server) => break server,
-                    Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            };
+            let (router, server) = served.bound(&stack, stack.nova_port()).await;
             ready.send(()).unwrap();
             server.run(router, CancellationToken::new(), Duration::ZERO).await
         };
@@ -87,6 +82,28 @@ impl Nova {
         thread::spawn(move || runtime.block_on(serve));
         is_ready.recv().unwrap();
         nova
+    }
+
+    /// Waits for the port.
+    async fn bound(&self, stack: &OpenStack, port: u16) -> (Router, Server) {
+        let http = Http::new(Calls::new("test", CallLimits::default()), &HttpOptions::default()).unwrap();
+        let keystone = Keystone::new(http, stack.keystone("backup", "service")).unwrap();
+        let site = Site {
+            servers: Arc::clone(&self.servers),
+            actions: Arc::clone(&self.actions),
+            validator: Validator::new(keystone),
+            cx: test_context(&Environment::default()),
+        };
+        let router =
+            Router::new().route("/v2.1/servers/{id}", get(show)).route("/v2.1/servers/{id}/action", post(act)).with_state(site);
+        let (listen, began) = (Listen::from(format!("127.0.0.1:{port}").as_str()), Instant::now());
+        loop {
+            match Server::bind(ServerConfig::new(listen.clone())).await {
+                Ok(server) => return (router, server),
+                Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// What this instance is from now on.

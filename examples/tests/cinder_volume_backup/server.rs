@@ -11,6 +11,7 @@ use backup_remote::{CallLimits, Calls};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use crate::http::{Answer, raw};
 use crate::openstack::OpenStack;
@@ -51,11 +52,27 @@ impl Place {
         Self { home, config, port }
     }
 
+    /// The same, with another value of a key that stands in a line of its own.
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        let start = format!("{key}: ");
+        let mut lines: Vec<_> = self.config.lines().map(str::to_owned).collect();
+        let line = lines.iter_mut().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no key {key}"));
+        *line = start + value;
+        self.config = lines.join("\n") + "\n";
+        self
+    }
+
+    /// The same, in another region than that of everybody.
+    pub fn region(mut self, name: &str) -> Self {
+        self.config = self.config.replace("region: RegionOne", &format!("region: {name}"));
+        self
+    }
+
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// How its things at Cinder are marked.
+    /// How what is ours at Cinder is marked.
     pub fn owner(&self) -> String {
         format!("test-{}", self.port)
     }
@@ -90,6 +107,11 @@ impl Server {
     pub fn get(&self, path: &str) -> Answer {
         self.0.get(path)
     }
+
+    /// Bytes of memory, by a name of `/proc/PID/status`.
+    pub fn memory(&self, name: &str) -> u64 {
+        self.0.memory(name)
+    }
 }
 
 /// Somebody with a token, who asks the server.
@@ -111,13 +133,23 @@ impl User {
     }
 
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+        let asked = tokio::task::block_in_place(|| self.try_ask(method, path, body));
+        asked.unwrap_or_else(|| panic!("no whole answer to {method} {path}"))
+    }
+
+    /// Asks in a thread of its own; `None` when the server ends before it answers.
+    pub fn asking(&self, method: &'static str, path: String, body: Value) -> JoinHandle<Option<Answer>> {
+        let user = self.clone();
+        tokio::task::spawn_blocking(move || user.try_ask(method, &path, &body.to_string()))
+    }
+
+    fn try_ask(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
         let (length, token) = (body.len(), &self.token);
         let request = format!(
             "{method} /v1{path} HTTP/1.1\r\nhost: server\r\nconnection: close\r\nx-auth-token: {token}\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
-        let asked = tokio::task::block_in_place(|| raw(self.port, request.as_bytes()));
-        asked.unwrap_or_else(|| panic!("no whole answer to {method} {path}"))
+        raw(self.port, request.as_bytes())
     }
 
     /// An answer with this status.

@@ -163,7 +163,7 @@ impl Inner {
         })
         .await;
         if failed.is_none() {
-            self.retain_instance_backups(project, id).await;
+            self.retain::<InstanceBackup>(project, id).await;
         }
     }
 

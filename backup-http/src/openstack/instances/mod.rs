@@ -4,7 +4,6 @@ mod backup;
 mod delete;
 mod order;
 mod restore;
-mod retention;
 mod rollback;
 mod snapshot;
 mod together;

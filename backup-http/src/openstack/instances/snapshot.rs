@@ -65,7 +65,7 @@ impl Inner {
         .await;
         match failed {
             Some(_) => self.disorder.notify_one(),
-            None => self.retain_instance_snapshots(project, id).await,
+            None => self.retain::<InstanceSnapshot>(project, id).await,
         }
     }
 

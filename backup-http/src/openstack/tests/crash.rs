@@ -116,6 +116,43 @@ async fn wherever_the_process_dies_the_record_tells_the_truth_afterwards() {
     assert!(whole > 0 && not > 0, "{whole} whole, {not} not");
 }
 
+/// The process dies at each of its changes of the state in turn, in the second backup of a plan that keeps one.
+#[tokio::test]
+async fn wherever_the_process_dies_one_backup_of_a_plan_that_keeps_one_stays() {
+    let plan = json!({"plan_id": "p", "retention": 1});
+    let (mut new, mut old) = (0, 0);
+    for change in 1_u64..40 {
+        let world = World::new().await;
+        let volume = world.hand.volume("demo", "data", "one");
+        let first = world.backed_up(&volume, plan.clone()).await;
+        world.clock.advance(Duration::from_secs(1));
+        let mut order = plan.clone();
+        order["name"] = json!("second");
+        order["volume_id"] = json!(volume);
+        world.state.crash_at(change, CrashMode::AfterEffect);
+        world.clock.auto_advance_up_to(Duration::from_secs(5));
+        world.post("/volume/backup", json!({ "backup": order })).await;
+        world.until(async || world.state.is_dead() || world.dialect.inner.live().is_empty()).await;
+        world.clock.auto_advance(false);
+        if !world.state.is_dead() {
+            assert!(change > 5, "it took {change} changes only");
+            break;
+        }
+        let world = world.restart().await;
+        world.ordered().await;
+        world.ordered().await;
+        world.until(async || world.dialect.inner.live().is_empty()).await;
+        let listed = world.get("/volume/backup").await.json();
+        let whole = listed["backups"].as_array().unwrap().iter().filter(|backup| backup["status"] == "active");
+        match whole.map(|backup| backup["id"].as_str().unwrap()).collect::<Vec<_>>()[..] {
+            [only] if only == first => old += 1,
+            [_] => new += 1,
+            _ => panic!("{change}: {listed}"),
+        }
+    }
+    assert!(new > 0 && old > 0, "{new} new, {old} old");
+}
+
 #[tokio::test]
 async fn a_removal_that_was_interrupted_goes_on() {
     for change in 1_u64..80 {

@@ -113,7 +113,7 @@ impl Inner {
         if moves {
             self.move_volume_backup(&record, &change.project_id).await?;
         } else if change.retention > 0 {
-            self.retain_volume_backups(&record.project_id, &record.id).await;
+            self.retain::<VolumeBackup>(&record.project_id, &record.id).await;
         }
         Ok(record.id)
     }
@@ -152,7 +152,7 @@ impl Inner {
         let none = || Failure::not_found(format!("Instance backup {} is not found!", record.id));
         let record = amended.await?.ok_or_else(none)?;
         if change.retention > 0 {
-            self.retain_instance_backups(&record.project_id, &record.id).await;
+            self.retain::<InstanceBackup>(&record.project_id, &record.id).await;
         }
         Ok(record.id)
     }

@@ -8,7 +8,6 @@ mod moving;
 mod order;
 mod point;
 mod quota;
-mod retention;
 mod snapshots;
 mod update;
 

@@ -38,7 +38,7 @@ impl Inner {
                 let made = self.make_point(work).await;
                 drop(lock);
                 if made.is_ok() {
-                    self.retain_volume_backups(&work.project, &work.id).await;
+                    self.retain::<VolumeBackup>(&work.project, &work.id).await;
                 }
                 made
             }

@@ -42,7 +42,7 @@ impl ObjectReader {
         pool: &CpuPool,
     ) -> Result<Self> {
         let name = parts.name(object.part)?;
-        let stream = reader.open(cx, name).await?;
+        let stream = reader.open(cx, &name).await?;
         let (name, pool, length) = (name.to_string(), pool.clone(), object.length);
         Ok(Self { name, stream, pool, input: Bytes::new(), decoder: Decoder::new(object.codec)?, at: 0, length })
     }

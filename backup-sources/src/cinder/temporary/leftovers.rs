@@ -65,7 +65,8 @@ impl Cinder {
         let filter = VolumeFilter::with_metadata(OWNER, check_owner(owner)?);
         let mut found = Vec::new();
         for volume in self.volumes(cx, &filter).await? {
-            let Some((role, job)) = marks(&volume.metadata) else { continue };
+            let half = || half_unmarked(&volume.metadata, owner).then(|| (Role::Restored, String::new()));
+            let Some((role, job)) = marks(&volume.metadata).or_else(half) else { continue };
             found.push(Leftover {
                 kind: LeftoverKind::Volume,
                 id: volume.id,
@@ -113,7 +114,7 @@ impl Cinder {
                 retried(cx, || async { gone(self.give_back(cx, &leftover.id, Some(&why)).await).map(drop) }).await
             }
             (LeftoverKind::Volume, Role::Restored) => {
-                retried(cx, || async { gone(self.give_back(cx, &leftover.id, None).await).map(drop) }).await
+                retried(cx, || async { gone(self.give_back_whole(cx, &leftover.id).await).map(drop) }).await
             }
             (LeftoverKind::Volume, _) => self.remove_thing(cx, LeftoverKind::Volume, &leftover.id).await,
             (LeftoverKind::Snapshot, _) => self.remove_snapshot_for_good(cx, &leftover.id).await,
@@ -136,6 +137,14 @@ impl Cinder {
         }
         self.detach_unfinished(cx, volume, &[]).await?;
         self.unmark(cx, volume).await
+    }
+
+    /// Gives a volume back that is whole, or goes on with taking our mark away: what its metadata say else is its owner's by then.
+    async fn give_back_whole(&self, cx: &JobContext, volume: &str) -> Result<()> {
+        match self.volume(cx, volume).await?.metadata.contains_key(ROLE) {
+            true => self.give_back(cx, volume, None).await,
+            false => self.unmark(cx, volume).await,
+        }
     }
 
     /// Takes our mark from a volume.
@@ -168,6 +177,11 @@ impl Cinder {
         let why: String = why.chars().take(200).collect();
         self.set_volume_metadata(cx, volume, &BTreeMap::from([(FAILED.to_owned(), why)])).await
     }
+}
+
+/// Whether our mark was being taken from a volume, which is its owner's again: whose it was goes last.
+pub(in super::super) fn half_unmarked(metadata: &BTreeMap<String, String>, owner: &str) -> bool {
+    !metadata.contains_key(ROLE) && metadata.get(OWNER).is_some_and(|found| found == owner)
 }
 
 fn marks(metadata: &BTreeMap<String, String>) -> Option<(Role, String)> {

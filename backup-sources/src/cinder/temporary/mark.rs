@@ -19,7 +19,7 @@ pub const FAILED: &str = "backup:failed";
 pub(super) const KEY: &str = "backup:key";
 
 /// Every member that is ours while a job runs.
-pub(in super::super) const OURS: [&str; 4] = [JOB, ROLE, OWNER, KEY];
+pub(in super::super) const OURS: [&str; 4] = [JOB, KEY, ROLE, OWNER];
 
 /// What a thing of ours is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

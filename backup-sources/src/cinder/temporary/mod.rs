@@ -19,6 +19,7 @@ mod mark;
 mod remove;
 mod scope;
 
+pub(super) use leftovers::half_unmarked;
 pub use leftovers::{Leftover, LeftoverKind};
 pub(super) use mark::OURS;
 pub(super) use mark::check_owner;

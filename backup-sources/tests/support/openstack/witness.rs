@@ -118,7 +118,7 @@ impl Witness {
         }
     }
 
-    /// A volume of a type: `rbd1`, `nfs1` or `file2`. Its id.
+    /// A volume of a type: `rbd1`, `nfs1` or `local2`. Its id.
     pub async fn volume(&self, kind: &str, gib: u64) -> String {
         let wanted = json!({ "size": gib, "volume_type": kind, "name": "of a test" });
         let id = id_of(&self.post("/volumes", json!({ "volume": wanted })).await);
