@@ -47,10 +47,10 @@ impl Cinder {
         };
         let removed = removed.await;
         // Nobody shall use it meanwhile: whatever is in it is not whole. One that is not `available` cannot be used anyhow.
-        if removed.is_err() {
-            if let Err(error) = self.reserve_volume(cx, id).await {
-                tracing::debug!(%error, "a volume that could not be deleted is not reserved");
-            }
+        if removed.is_err()
+            && let Err(error) = self.reserve_volume(cx, id).await
+        {
+            tracing::debug!(%error, "a volume that could not be deleted is not reserved");
         }
         removed
     }
