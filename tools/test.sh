@@ -66,11 +66,11 @@ everything_else() {
     run_tests rest --doc || code=$?
     return $code
 }
-# Programs on a real Cinder are called `cinder…`: they wait much of the time, so everything else runs beside them; those that end and start
-# services of the stack are called `alone…`.
+# Programs on a real Cinder are called `cinder…`: they wait much of the time, so more of their tests run at a time, and everything else
+# beside them; those that end and start services of the stack are called `alone…`.
 tests() {
     local code=0
-    run_tests cinder --test 'ci*' &
+    RUST_TEST_THREADS=4 run_tests cinder --test 'ci*' &
     local cinder=$!
     everything_else || code=$?
     wait $cinder || code=$?
