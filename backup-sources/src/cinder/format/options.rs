@@ -71,8 +71,8 @@ impl Options {
         }
     }
 
-    /// The bytes of memory that a backup holds at most, whatever the volume's size: the buffers, what the compressors need, extents on
-    /// their way, and 32 bytes an object for as many as 4 TiB in objects of 8 MiB make.
+    /// The bytes of memory that a backup holds at most: the buffers, what the compressors need, extents on their way, and 32 bytes an object
+    /// for as many as 1 TiB in objects of 8 MiB makes.
     pub fn working_memory(&self) -> u64 {
         let compressor = match (self.compression, self.level()) {
             (Compression::None, _) => 0,
