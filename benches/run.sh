@@ -7,11 +7,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 
 missing=()
-for program in etcdctl pigz sha256sum tar curl wrk nginx rclone; do
+for program in etcdctl pigz sha256sum tar curl jq wrk nginx rclone; do
     command -v "$program" > /dev/null || missing+=("$program")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-    echo "missing: ${missing[*]} (Debian: apt-get install etcd-client pigz coreutils tar curl wrk nginx-light rclone)" >&2
+    echo "missing: ${missing[*]} (Debian: apt-get install etcd-client pigz coreutils tar curl jq wrk nginx-light rclone)" >&2
     exit 1
 fi
 if [ -z "${ETCD:-}" ]; then
