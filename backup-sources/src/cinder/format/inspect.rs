@@ -7,6 +7,7 @@ use futures::stream::FuturesOrdered;
 use md5::{Digest as _, Md5};
 
 use super::Written;
+use super::block::Block;
 use super::chain::Link;
 use super::decode::ObjectReader;
 use super::metadata::Object;
@@ -191,8 +192,10 @@ impl Looking<'_> {
             let look = move || {
                 let bytes = data.get(..length).unwrap_or_default();
                 md5.update(bytes);
-                let wrong =
-                    bytes.chunks(block).zip(right.iter().skip(first)).position(|(bytes, right)| Digest::of(bytes) != *right);
+                let wrong = bytes
+                    .chunks(block)
+                    .zip(right.iter().skip(first))
+                    .position(|(bytes, right)| Block::of(bytes).digest != *right);
                 (data, md5, right, wrong)
             };
             let wrong;

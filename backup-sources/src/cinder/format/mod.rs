@@ -11,6 +11,7 @@
 //! Memory does not grow with the volume, but for some 30 bytes an object.
 
 mod base;
+mod block;
 mod buffers;
 mod chain;
 pub mod codes;

@@ -9,12 +9,11 @@ use flate2::{Compress, FlushCompress, Status};
 use md5::{Digest as _, Md5};
 use zstd::bulk::Compressor as ZstdCompressor;
 
+use super::Window;
+use super::block::{BLOCK_SIZE, Block, is_zero, zero_digest};
 use super::buffers::Buffer;
 use super::metadata::Codec;
 use super::options::{Compression, Options};
-use super::{BLOCK, Window};
-
-const BLOCK_SIZE: usize = BLOCK as usize;
 
 /// Objects that take less together are copied, so that the buffers are free at once.
 const SMALL: usize = 256 << 10;
@@ -42,7 +41,6 @@ pub(super) struct Packer {
     compression: Compression,
     level: u32,
     compressors: Mutex<Vec<Compressor>>,
-    zero_block: OnceLock<Digest>,
     zero_object: OnceLock<Packed>,
     object_size: usize,
 }
@@ -66,7 +64,6 @@ impl Packer {
             compression: options.compression,
             level: options.level(),
             compressors: Mutex::default(),
-            zero_block: OnceLock::new(),
             zero_object: OnceLock::new(),
             object_size: usize::try_from(options.object_size).unwrap_or(usize::MAX),
         }
@@ -100,18 +97,11 @@ impl Packer {
             }
             let at = index * BLOCK_SIZE;
             let length = BLOCK_SIZE.min(window.length - at);
-            let block = data.and_then(|data| data.get(at..at + length)).filter(|block| !is_zero(block));
-            Some(block.map_or_else(|| self.zero_digest(length), Digest::of))
+            let block = data.and_then(|data| data.get(at..at + length));
+            Some(block.map_or_else(|| zero_digest(length), |bytes| Block::of(bytes).digest))
         };
         // A block that nothing covers has a digest of the parent's.
         (0..window.length.div_ceil(BLOCK_SIZE)).filter_map(of_block).collect()
-    }
-
-    fn zero_digest(&self, length: usize) -> Digest {
-        match length {
-            BLOCK_SIZE => *self.zero_block.get_or_init(|| Digest::of(&[0; BLOCK_SIZE])),
-            short => Digest::of(&vec![0; short]),
-        }
     }
 
     /// An object of zeros.
@@ -232,12 +222,6 @@ fn length_of(length: usize) -> u32 {
 
 pub(super) fn md5_of(data: &[u8]) -> [u8; 16] {
     Md5::digest(data).into()
-}
-
-/// Whether all bytes are zero: compared, which is quick in builds for tests, too.
-pub(super) fn is_zero(data: &[u8]) -> bool {
-    const ZEROS: &[u8] = &[0; 4096];
-    data.chunks(ZEROS.len()).all(|piece| ZEROS.starts_with(piece))
 }
 
 impl fmt::Debug for Packer {

@@ -10,12 +10,12 @@ use futures::stream::FuturesOrdered;
 use futures::{StreamExt, future};
 use tokio::sync::mpsc;
 
+use super::block::Block;
 use super::chain::Chain;
 use super::codes;
 use super::decode::ObjectReader;
 use super::metadata::Object;
 use super::options::pool;
-use super::pack::is_zero;
 use super::plan::{Part, Piece, Plan};
 use super::shafile::ShaReader;
 use crate::cinder::access::VolumeWriter;
@@ -133,10 +133,11 @@ impl Restoring<'_> {
             let mut runs: Vec<(bool, Range<usize>)> = Vec::new();
             for (index, (bytes, right)) in data.chunks(block).zip(&right).enumerate() {
                 let at = index * block;
-                if Digest::of(bytes) != *right {
+                let Block { zero, digest } = Block::of(bytes);
+                if digest != *right {
                     return Err(offset + at as u64);
                 }
-                let (zero, end) = (is_zero(bytes), at + bytes.len());
+                let end = at + bytes.len();
                 match runs.last_mut() {
                     Some((kind, run)) if *kind == zero => run.end = end,
                     _ => runs.push((zero, at..end)),

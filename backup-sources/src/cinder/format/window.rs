@@ -7,11 +7,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use std::sync::Arc;
 
+use super::block::BLOCK_SIZE;
 use super::buffers::{Buffer, Buffers};
 use super::{BLOCK, codes};
 use crate::cinder::access::{Extent, Extents};
-
-const BLOCK_SIZE: usize = BLOCK as usize;
 
 /// A run of bytes of the volume, object size or less.
 #[derive(Debug)]
