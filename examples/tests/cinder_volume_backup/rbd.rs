@@ -20,8 +20,8 @@ case "$said" in
     *) what=look ;;
 esac
 wanted() {
-    [ -e "HOME/$1-$what" ] || return 1
-    case "$said" in *"$(cat "HOME/$1-$what")"*) return 0 ;; esac
+    of=$(cat "HOME/$1-$what" 2>/dev/null) || return 1
+    case "$said" in *"$of"*) return 0 ;; esac
     return 1
 }
 if wanted hold; then
