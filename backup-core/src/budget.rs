@@ -19,6 +19,13 @@ pub struct MemoryBudget {
     patience: Option<Duration>,
 }
 
+/// Of 256 MiB: on an object store four jobs of one artifact at a time, or one of four.
+impl Default for MemoryBudget {
+    fn default() -> Self {
+        Self::new(256 << 20)
+    }
+}
+
 /// Memory that a job holds until this is dropped.
 #[derive(Debug)]
 #[must_use]

@@ -6,7 +6,7 @@ mod support;
 use backup_core::error::codes;
 use backup_core::repository::DeleteOptions;
 use backup_core::testkit::{CrashMode, Op, OpKind};
-use backup_core::{Compression, Revision};
+use backup_core::{BackupId, Compression, JobContext, Revision};
 use support::{Data, World, bytes};
 
 const MODES: [CrashMode; 2] = [CrashMode::BeforeEffect, CrashMode::AfterEffect];
@@ -54,24 +54,41 @@ async fn a_crash_at_any_step_of_a_backup_loses_nothing_and_shows_nothing_half_do
     }
 }
 
-#[tokio::test]
-async fn what_a_dead_job_was_making_needs_nothing_and_is_never_published_once_it_is_given_up() {
-    let begun = async |seed: u64| {
-        let world = World::new(seed);
+/// A backup with a parent whose process died as its manifest was put: the parent, and the job.
+async fn killed_at_the_manifest(mode: CrashMode) -> (World, BackupId, JobContext) {
+    let begun = async || {
+        let world = World::new(3);
         let parent = world.repository.backup(&world.cx(), &data(), &world.request()).await.unwrap().backup().id.clone();
         (world.request().parents(vec![parent.clone()]), world, parent)
     };
     // Worlds of one seed go the same way.
-    let (request, other, _) = begun(3).await;
+    let (request, other, _) = begun().await;
     other.repository.backup(&other.cx(), &data(), &request).await.unwrap();
     let puts_manifest = |op: &&Op| op.kind == OpKind::Put && op.key.starts_with(".backup/sets/");
     let manifest_put = other.store.trace().iter().rfind(puts_manifest).unwrap().number;
 
-    let (request, world, parent) = begun(3).await;
-    world.store.crash_at(manifest_put, CrashMode::BeforeEffect);
+    let (request, world, parent) = begun().await;
+    world.store.crash_at(manifest_put, mode);
     let job = world.cx();
     world.repository.backup(&job, &data(), &request).await.unwrap_err();
-    let world = world.after_crash(9);
+    (world.after_crash(9), parent, job)
+}
+
+#[tokio::test]
+async fn a_backup_whose_writer_died_right_after_it_was_published_keeps_no_parent_once_it_is_removed() {
+    let (world, parent, _) = killed_at_the_manifest(CrashMode::AfterEffect).await;
+    let backups = world.repository.list(&world.cx(), &world.set).await.unwrap();
+    let child = backups.iter().map(|info| info.id.clone()).find(|id| *id != parent).unwrap();
+    for id in [child, parent] {
+        let options = DeleteOptions::default().even_newest();
+        world.repository.delete_with(&world.cx(), &world.set, &id, options).await.unwrap();
+    }
+    assert_eq!(world.orphans().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_a_dead_job_was_making_needs_nothing_and_is_never_published_once_it_is_given_up() {
+    let (world, parent, job) = killed_at_the_manifest(CrashMode::BeforeEffect).await;
     let delete = async || {
         let options = DeleteOptions::default().even_newest();
         world.repository.delete_with(&world.cx(), &world.set, &parent, options).await

@@ -50,9 +50,6 @@ use crate::lease::{Leases, LocalLeases};
 use crate::naming::{DefaultNaming, Naming};
 use crate::store::Store;
 
-/// The default memory budget of all jobs together: on an object store four of one artifact at a time, or one of four.
-const DEFAULT_BUDGET: u64 = 256 << 20;
-
 /// A store location that holds backup sets. Cheap to clone; clones share the catalogue, the leases and the budgets.
 #[derive(Clone)]
 pub struct Repository {
@@ -97,7 +94,7 @@ impl Repository {
             observer: Arc::new(TracingObserver),
             environment: Environment::default(),
             cpu: CpuPool::default(),
-            budget: MemoryBudget::new(DEFAULT_BUDGET),
+            budget: MemoryBudget::default(),
             intent_ttl: Duration::from_secs(3600),
             grace: Duration::from_secs(3600),
         }

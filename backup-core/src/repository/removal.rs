@@ -6,12 +6,12 @@ use futures::TryStreamExt;
 
 use super::create::{Creation, create};
 use super::info::{BackupInfo, State};
-use super::taken::check_directory;
+use super::taken::{check_directory, keys_of};
 use super::{Repository, artifacts};
 use crate::context::JobContext;
 use crate::error::{Error, ErrorKind, Result, codes};
 use crate::key::ObjectKey;
-use crate::layout;
+use crate::layout::{self, Place};
 use crate::manifest::Manifest;
 use crate::name::{BackupId, SetName};
 use crate::naming::own_prefix;
@@ -144,10 +144,13 @@ impl Repository {
     pub(crate) async fn finish_removal(&self, cx: &JobContext, tombstone: &Tombstone) -> Result<u64> {
         let (set, id) = (&tombstone.set, &tombstone.id);
         check_directory(self, cx, set, id, &tombstone.prefix).await?;
+        // Of a writer that died right after it had published: once the manifest is gone it would name the parents as needed.
+        let intents = keys_of(self, cx, Place::Intents, set, id).await?;
+        self.store().delete(cx, &intents).await?.into_result()?;
         self.store().delete(cx, &[layout::manifest_key(set, id)?]).await?.into_result()?;
         self.catalogue().forget(set, id);
         let removed = artifacts::remove(self, cx, &tombstone.prefix, &tombstone.artifacts).await?;
-        let mut beside = self.verify_records(cx, set, id).await?;
+        let mut beside = keys_of(self, cx, Place::Verified, set, id).await?;
         beside.push(layout::pin_key(set, id)?);
         self.store().delete(cx, &beside).await?.into_result()?;
         self.store().delete(cx, &[layout::tombstone_key(set, id)?]).await?.into_result()?;

@@ -110,6 +110,27 @@ pub(crate) async fn read_all<R: Claims>(repository: &Repository, cx: &JobContext
     Ok(records)
 }
 
+/// The keys of one backup's records of a kind. Lists no further than they reach: a set may have many.
+pub(crate) async fn keys_of(
+    repository: &Repository,
+    cx: &JobContext,
+    place: Place,
+    set: &SetName,
+    id: &BackupId,
+) -> Result<Vec<ObjectKey>> {
+    let prefix = place.of_set(set)?;
+    let mut listing = repository.store().list(cx, &prefix, ListOptions::start_after(prefix.key(id.as_str())?));
+    let mut keys = Vec::new();
+    while let Some(object) = listing.try_next().await? {
+        match object.key.strip_prefix(&prefix) {
+            Some(rest) if rest.starts_with(id.as_str()) => keys.push(object.key),
+            _ => break,
+        }
+    }
+    keys.retain(|key| place.parse_in(set, key).is_some_and(|(of, _)| of == *id));
+    Ok(keys)
+}
+
 /// Every record of one kind under `prefix`, as it stood at some moment of this call.
 ///
 /// A record that is gone between listing and reading may have been replaced by one that the listing missed (an intent that was

@@ -5,6 +5,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::create::create;
 use super::reader::StoredBackup;
+use super::taken::keys_of;
 use super::{Repository, artifacts, blocks};
 use crate::context::JobContext;
 use crate::error::{Error, ErrorKind, Result, ResultExt, codes};
@@ -15,7 +16,6 @@ use crate::manifest::{Artifact, Compression};
 use crate::name::{BackupId, SetName};
 use crate::record::{self, Finding, Verified};
 use crate::source::{BackupReader, Source};
-use crate::store::ListOptions;
 
 /// How closely a verify looks. Each level includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -157,7 +157,7 @@ impl Repository {
     /// A look that saw less does not clear what a closer one found: then the closer one's record stays the newest.
     async fn keep(&self, cx: &JobContext, record: &mut Verified) -> Result<()> {
         let (set, id) = (record.set.clone(), record.id.clone());
-        let older = self.verify_records(cx, &set, &id).await?;
+        let older = keys_of(self, cx, Place::Verified, &set, &id).await?;
         if record.is_good() && self.found_by_closer_look(cx, &older, record).await? {
             return Ok(());
         }
@@ -183,21 +183,6 @@ impl Repository {
         let Some(bytes) = self.record_bytes(cx, key).await? else { return Ok(false) };
         let newest: Verified = record::open(&bytes)?;
         Ok(!newest.is_good() && newest.checks.iter().any(|check| !record.checks.contains(check)))
-    }
-
-    /// The keys of one backup's verify records. Lists no further than they reach: a set may have many.
-    pub(crate) async fn verify_records(&self, cx: &JobContext, set: &SetName, id: &BackupId) -> Result<Vec<ObjectKey>> {
-        let prefix = Place::Verified.of_set(set)?;
-        let mut listing = self.store().list(cx, &prefix, ListOptions::start_after(prefix.key(id.as_str())?));
-        let mut keys = Vec::new();
-        while let Some(object) = listing.try_next().await? {
-            match object.key.strip_prefix(&prefix) {
-                Some(rest) if rest.starts_with(id.as_str()) => keys.push(object.key),
-                _ => break,
-            }
-        }
-        keys.retain(|key| Place::Verified.parse_in(set, key).is_some_and(|(of, _)| of == *id));
-        Ok(keys)
     }
 }
 

@@ -8,7 +8,7 @@ use super::stored::{mebibytes, shell};
 use super::{Outcome, Race, Settings, Side, data, text};
 use crate::proc::peak_kib_of;
 
-/// Both back up the same volume to the same Swift, compressed with zlib. The peer is asked, and asked whether it is done, by curl: its own
+/// Both back up the same volume to the same Swift, compressed with zlib. Cinder is asked, and asked whether it is done, by curl: its own
 /// client takes two seconds of a processor for each question.
 pub(super) fn cinder(settings: &Settings) -> Outcome {
     let base = std::env::var_os("OS_BASE").map_or_else(|| PathBuf::from("target/openstack"), PathBuf::from);
@@ -28,32 +28,38 @@ pub(super) fn cinder(settings: &Settings) -> Outcome {
     };
     let gigabytes = settings.mib.div_ceil(1024);
     let file = data::file(settings, "mixed", settings.mib)?;
-    let volume = answer(with(shell(&format!("openstack volume create --size {gigabytes} --type rbd1 -f value -c id bench"))))?;
-    let ready = format!("until [ \"$(openstack volume show -f value -c status {volume})\" = available ]; do :; done");
+    let service = std::fs::read_to_string(base.join("run/cinder-backup.pid"))?.trim().parse::<u32>()?;
+    let ports = std::fs::read_to_string(base.join("ports"))?;
+    let port = ports.lines().find_map(|line| line.strip_prefix("port_cinder_api=")).ok_or("no port of Cinder")?;
+    let headers = settings.directory.join("headers");
+    let issue = format!(
+        "cd \"$HOME\"; umask 077; openstack token issue -f json >issued; jq -r '\"X-Auth-Token: \" + .id' issued >'{}'; jq -r .project_id issued; rm issued",
+        text(&headers)?
+    );
+    let project = answer(with(shell(&issue)))?;
+    let ask = format!(
+        "ask() {{ curl -sSf -H @'{}' -H 'Content-Type: application/json' \"$@\"; }}; at=http://127.0.0.1:{port}/v3/{project}; \
+         until_not() {{ while s=$(ask $1 | jq -r $2.status); [ \"$s\" = $3 ]; do sleep 0.2; done; [ \"$s\" = available ]; }}",
+        text(&headers)?
+    );
+    let create = format!(
+        "{ask}; v=$(ask -d '{{\"volume\": {{\"size\": {gigabytes}, \"volume_type\": \"rbd1\", \"name\": \"bench\"}}}}' $at/volumes | jq -r .volume.id); \
+         until_not $at/volumes/$v .volume creating; echo $v"
+    );
+    let volume = answer(with(shell(&create)))?;
     let image = format!("{pool}/volume-{volume}");
     // The image that Cinder made is replaced by one with data, as big.
     let fill = format!(
-        "set -e; {ready}; rbd --conf '{conf}' rm --no-progress {image}; \
-         rbd --conf '{conf}' import --no-progress '{}' {image}; rbd --conf '{conf}' resize --no-progress --size {gigabytes}G {image} || true",
+        "rbd --conf '{conf}' rm --no-progress {image}; rbd --conf '{conf}' import --no-progress '{}' {image}; \
+         rbd --conf '{conf}' resize --no-progress --size {gigabytes}G {image} || true",
         text(&file)?
     );
     answer(with(shell(&fill)))?;
-    let service = std::fs::read_to_string(base.join("run/cinder-backup.pid"))?.trim().parse::<u32>()?;
     let container = format!("bench-{}", std::process::id());
     let url = format!("swift://{container}/ours");
-    let headers = settings.directory.join("headers");
-    let prepare = format!(
-        "set -e; umask 077; openstack token issue -f json >issued; jq -r '\"X-Auth-Token: \" + .id' issued >'{}'; jq -r .project_id issued; rm issued",
-        text(&headers)?
-    );
-    let project = answer(with(shell(&format!("cd \"$HOME\"; {prepare}"))))?;
-    let ports = std::fs::read_to_string(base.join("ports"))?;
-    let port = ports.lines().find_map(|line| line.strip_prefix("port_cinder_api=")).ok_or("no port of Cinder")?;
     let theirs = format!(
-        "set -e; ask() {{ curl -sSf -H @'{}' -H 'Content-Type: application/json' \"$@\"; }}; at=http://127.0.0.1:{port}/v3/{project}/backups; \
-         b=$(ask -d '{{\"backup\": {{\"volume_id\": \"{volume}\", \"container\": \"{container}-theirs\"}}}}' $at | jq -r .backup.id); \
-         while s=$(ask $at/$b | jq -r .backup.status); [ \"$s\" = creating ]; do sleep 0.2; done; [ \"$s\" = available ]",
-        text(&headers)?
+        "{ask}; b=$(ask -d '{{\"backup\": {{\"volume_id\": \"{volume}\", \"container\": \"{container}-theirs\"}}}}' $at/backups | jq -r .backup.id); \
+         until_not $at/backups/$b .backup creating"
     );
     let raced = Race {
         name: format!("full backup of a volume of {} MiB on Ceph to Swift, zlib", settings.mib),
@@ -68,8 +74,10 @@ pub(super) fn cinder(settings: &Settings) -> Outcome {
     }
     .run(settings.rounds);
     let remove = format!(
-        "for b in $(openstack volume backup list --volume {volume} -f value -c ID); do openstack volume backup delete --force $b; done; \
-         openstack volume delete {volume}; swift -q delete {container}"
+        "{ask}; for b in $(ask \"$at/backups?volume_id={volume}\" | jq -r '.backups[].id'); do \
+         ask -X DELETE $at/backups/$b; done; \
+         while ask \"$at/backups?volume_id={volume}\" | jq -e '.backups | length > 0' >&2; do sleep 1; done; \
+         ask -X DELETE $at/volumes/{volume}; swift -q delete {container}"
     );
     let removed = answer(with(shell(&remove)));
     let reports = raced?;
@@ -86,6 +94,7 @@ fn answer(mut command: Command) -> Result<String, Box<dyn Error + Send + Sync>> 
     let output = command.output()?;
     match output.status.success() {
         true => Ok(String::from_utf8(output.stdout)?.trim().to_owned()),
-        false => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into()),
+        // Not the command: its environment has the password.
+        false => Err(format!("Cinder, Ceph or Swift: {}", String::from_utf8_lossy(&output.stderr)).into()),
     }
 }

@@ -7,6 +7,7 @@ mod tests;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use backup_core::budget::MemoryBudget;
 use backup_core::environment::SystemClock;
 use backup_core::service::{Limits, Target};
 use backup_core::{Result, Source};
@@ -44,6 +45,7 @@ pub fn plan(config: Config) -> Result<Plan> {
         state: config.state,
         naming: Arc::new(SnapshotNaming::new(Arc::new(SystemClock))),
         limits: Limits::default(),
+        memory: MemoryBudget::default(),
         grace: config.shutdown_grace,
         targets: Box::new(|repository| Ok(vec![Target::new(repository, Arc::new(source), request).retention(retention)])),
         dialect: Box::new(|parts| {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use backup_core::Result;
+use backup_core::budget::MemoryBudget;
 use backup_core::schedule::{Action, Schedule, Trigger};
 use backup_core::service::Limits;
 use backup_http::etcd_sidecar::{self, EtcdSidecar};
@@ -47,6 +48,7 @@ pub fn plan(config: Config) -> Result<Plan> {
         objective: config.objective,
         naming: Arc::new(naming),
         limits: Limits::default(),
+        memory: MemoryBudget::default(),
         grace: config.shutdown_grace,
         targets: Box::new(move |repository| Ok(vec![etcd_sidecar::target(repository, source, &for_target, max_backups)])),
         schedules: vec![periodic],

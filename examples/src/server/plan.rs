@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::HeaderName;
 use axum::response::Response;
+use backup_core::budget::MemoryBudget;
 use backup_core::naming::Naming;
 use backup_core::schedule::Schedule;
 use backup_core::service::{BackupService, Limits, Target};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub naming: Arc<dyn Naming>,
     /// How many jobs there may be.
     pub limits: Limits,
+    /// What all jobs together may hold.
+    pub memory: MemoryBudget,
     /// How long running jobs and open requests may go on after the first signal.
     pub grace: Duration,
     /// What is protected, once the repository is there; none where requests say what is.

@@ -90,6 +90,7 @@ impl Running {
             .naming(plan.naming)
             .leases(Arc::new(StateLeases::new(Arc::clone(&state))))
             .environment(environment.clone())
+            .budget(plan.memory)
             .build();
         let objective = plan.objective;
         let targets: Vec<_> = (plan.targets)(repository.clone())?.into_iter().map(|target| objective.declare(target)).collect();

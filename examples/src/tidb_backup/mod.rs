@@ -9,6 +9,7 @@ mod tests;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use backup_core::budget::MemoryBudget;
 use backup_core::naming::DefaultNaming;
 use backup_core::service::{Limits, Target};
 use backup_core::{BackupRequest, Result, SetName};
@@ -46,6 +47,7 @@ pub fn plan(config: Config) -> Result<Plan> {
         state: config.state,
         naming: Arc::new(DefaultNaming),
         limits: Limits::default().running(config.max_running_jobs).queued(config.max_queued_jobs),
+        memory: MemoryBudget::default(),
         grace: config.shutdown_grace,
         targets: Box::new(move |repository| {
             let target = |cluster: &Arc<dyn Cluster>| {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backup_core::Result;
-use backup_core::service;
+use backup_core::budget::MemoryBudget;
+use backup_core::{Result, service};
 use backup_http::duration;
 use backup_http::limits::Limits;
 use backup_http::openstack::{ForwardOptions, SuccessCodes};
@@ -71,6 +71,9 @@ pub struct Config {
     requests: CallLimits,
     #[serde(default)]
     limits: Limits,
+    /// Bytes that all jobs together may hold.
+    #[serde(default = "default_memory")]
+    pub memory_budget: u64,
     #[serde(default = "default_running")]
     max_running_jobs: usize,
     #[serde(default = "default_queued")]
@@ -150,6 +153,10 @@ fn default_requests() -> CallLimits {
     let mut limits = CallLimits::default();
     limits.timeout_secs = 90;
     limits
+}
+
+fn default_memory() -> u64 {
+    MemoryBudget::default().total()
 }
 
 /// Each moves data.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderName;
 use backup_core::Result;
+use backup_core::budget::MemoryBudget;
 use backup_core::naming::DefaultNaming;
 use backup_http::openstack::{self, Forwarder, OpenStack};
 use futures::FutureExt;
@@ -54,6 +55,7 @@ pub fn plan(config: Config) -> Result<Plan> {
         state: config.state,
         naming: Arc::new(DefaultNaming),
         limits,
+        memory: MemoryBudget::new(config.memory_budget),
         grace: config.shutdown_grace,
         // Each volume that is asked for is a set of its own.
         targets: Box::new(|_| Ok(Vec::new())),

@@ -81,7 +81,7 @@ pub(in crate::openstack) async fn create(State(dialect): Dialect, request: Reque
     post, path = "/v1/instance/backup/{id}/action", operation_id = "act_on_instance_backup", security(("token" = [])), request_body = Value,
     params(("id" = String, Path, description = "The backup.")),
     responses(
-        (status = 201, description = "It is taken on. A restore answers with the volumes."),
+        (status = 201, description = "It is taken on. A restore answers with the volumes, an update with nothing.", body = Option<VolumeIds>),
         (status = 422, description = "The body has a wrong shape.", body = Misshapen),
         (status = "default", description = "Refused or failed.", body = Refused),
     ),

@@ -105,7 +105,7 @@ pub(in crate::openstack) async fn delete(State(dialect): Dialect, id: Segment, r
     responses(
         (status = 201, description = "It is rolled back."),
         (status = 422, description = "The body has a wrong shape.", body = Misshapen),
-        (status = "default", description = "Refused, failed, or what Nova says.", body = Refused),
+        (status = "default", description = "Refused or failed, as everywhere; of what is passed on, what Nova says.", body = Value),
     ),
 )]
 pub(in crate::openstack) async fn act_on_instance(State(dialect): Dialect, id: Segment, request: Request) -> Response {

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use super::{Answer, Dialect, Segment, answer, done, is_restore, ours, rollback_or_passed_on, segment};
 use crate::openstack::cloud::Service;
 use crate::openstack::convert::json as answered;
-use crate::openstack::dto::{Id, Misshapen, Refused, VolumeId};
+use crate::openstack::dto::{Id, Misshapen, VolumeId};
 use crate::openstack::errors::{Failure, shown};
 use crate::openstack::id::uuid;
 use crate::openstack::volumes::RestoreOrder;
@@ -18,7 +18,7 @@ use crate::openstack::{OpenStack, body};
     responses(
         (status = 201, description = "Cinder has given the volume its id; its data comes in the background.", body = VolumeId),
         (status = 422, description = "The body has a wrong shape.", body = Misshapen),
-        (status = "default", description = "Refused, failed, or what Cinder says.", body = Refused),
+        (status = "default", description = "Refused or failed, as everywhere; of what is passed on, what Cinder says.", body = Value),
     ),
 )]
 pub(in crate::openstack) async fn create(State(dialect): Dialect, request: Request) -> Response {
@@ -46,7 +46,7 @@ async fn volume_created(dialect: OpenStack, request: Request) -> Answer {
     responses(
         (status = 201, description = "It is rolled back."),
         (status = 422, description = "The body has a wrong shape.", body = Misshapen),
-        (status = "default", description = "Refused, failed, or what Cinder says.", body = Refused),
+        (status = "default", description = "Refused or failed, as everywhere; of what is passed on, what Cinder says.", body = Value),
     ),
 )]
 pub(in crate::openstack) async fn act(State(dialect): Dialect, id: Segment, request: Request) -> Response {

@@ -3,12 +3,12 @@
 use super::*;
 
 /// The stage of an update, and whether the next point is there afterwards.
-const UPDATES: [(Stop, bool); 6] = [
+const UPDATES: [(Stop, bool); 7] = [
     (at(AtCinder, "POST", "/snapshots", When::Unheard), false),
     (at(AtSwift, "PUT", "backup-00001", When::Before), false),
     (at(AtCinder, "POST", "/snapshots/", When::Before), false),
     (at(AtSwift, "PUT", SET, When::Before), false),
-    // Killed right after it was published, the intent of the point still names its parent: DELETE is refused until the janitor was there.
+    (at(AtSwift, "PUT", SET, When::Heard), true),
     // The base before this one.
     (at(AtCinder, "DELETE", "/snapshots/", When::Before), true),
     (at(AtCinder, "DELETE", "/snapshots/", When::Heard), true),
