@@ -75,7 +75,7 @@ async fn a_volume_on_a_share_goes_to_a_directory_and_comes_back_as_a_file_and_a_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_volume_of_this_host_goes_to_swift_for_cinder_and_comes_back_on_it() {
+async fn a_volume_of_this_host_goes_to_swift_for_cinder_in_zlib_and_zstd_and_comes_back_on_it() {
     let Some(stack) = OpenStack::wanted().await else { return };
     if !stack.has("local2") {
         return;
@@ -87,7 +87,10 @@ async fn a_volume_of_this_host_goes_to_swift_for_cinder_and_comes_back_on_it() {
     let full = place.backup(&source, &[]).await.unwrap();
     fill_file(&stack, "local2", &volume, &[(4096, 100, 3), (500 * MIB, MIB, 4)]);
     let expected = digest_of(&stack.active_file("local2", &volume)).await;
-    let next = source.incremental(full.reader.clone(), None).unwrap();
+    // In the other compression that Cinder has.
+    let format = Options { compression: Compression::Zstd, object_size: 32 * MIB, ..Options::default() };
+    let other = CinderSource::new(place.cinder.clone(), place.local(), SourceOptions::new(&place.owner).format(format));
+    let next = other.unwrap().volume(&volume).unwrap().incremental(full.reader.clone(), None).unwrap();
     let next = place.backup(&next, &[&full]).await.unwrap();
     assert!(next.written.changed <= 2 * MIB, "{:?}", next.written);
     place.nothing_left(&volume).await;
