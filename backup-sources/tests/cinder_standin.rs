@@ -4,10 +4,10 @@
 
 mod support;
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use backup_core::testkit::write_program;
 use backup_core::{Bytes, Effect};
 use backup_sources::cinder::access::{AccessConfig, Place, RbdConfig, VolumeAccess};
 use support::context;
@@ -51,8 +51,7 @@ esac
             here = directory.path().display(),
             fixtures = fixtures.display()
         );
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&program, &script);
         let mut rbd = RbdConfig::default();
         rbd.program = program;
         rbd.conf = Some("/the/ceph.conf".into());

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use backup_core::testkit::write_program;
 use backup_core::{Effect, RestoreTarget, Source};
 use backup_sources::etcd::{EtcdConfig, EtcdSource, Packaging};
 use serde_json::json;
@@ -211,8 +212,7 @@ async fn settings_of_the_member_reach_the_tool() {
     let body = "#!/bin/sh\n\
         for a; do case $a in --help) echo '--data-dir --bump-revision --mark-compacted'; exit 0;; --data-dir=*) d=${a#*=};; esac; done\n\
         mkdir -p \"$d/member\"; for a; do echo \"$a\"; done > \"$d/member/arguments\"; echo \"$ETCDCTL_API\"\n";
-    std::fs::write(&script, body).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&script, body);
     let data = directory.path().join("data");
     let target = json!({
         "data-dir": data, "etcdutl": script, "name": "m0", "initial-cluster": "m0=http://a:1", "initial-advertise-peer-urls": "http://a:1",

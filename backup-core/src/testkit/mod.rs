@@ -6,6 +6,7 @@
 //! - [`store_suite`], [`source_suite`] and [`state_suite`]: every promise of [`Store`](crate::Store), [`Source`](crate::Source) and
 //!   [`State`](crate::state::State) as a check that can fail. Run them over a driver of your own.
 //! - [`free_port`]: where a real server of a test may listen. [`note_secret`]: what no test may print.
+//! - [`write_program`]: a program that a test stands in for.
 //! - [`RecordingSink`] and [`MemoryReader`]: the engine's two ends of a source, for driving one without an engine.
 //!
 //! Nothing in here is meant for production code.
@@ -21,6 +22,7 @@ mod clock;
 mod fault;
 mod memory_state;
 mod port;
+mod program;
 mod random;
 mod reader;
 mod secret;
@@ -36,6 +38,7 @@ pub use clock::VirtualClock;
 pub use fault::{Fault, FaultPlan, FaultRule};
 pub use memory_state::MemoryState;
 pub use port::free_port;
+pub use program::write_program;
 pub use random::SeededRandom;
 pub use reader::MemoryReader;
 pub use secret::note_secret;

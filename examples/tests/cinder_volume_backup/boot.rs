@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 use crate::container::Container;
 use crate::nova::Nova;
 use crate::openstack::{OpenStack, Witness};
-use crate::rbd::{Rbd, Work};
-use crate::server::{Place, User, until};
+use crate::rbd::{At, Rbd, Work};
+use crate::server::{FILES, Place, User, until};
 use crate::volumes::{attached, detached};
 
 const SERVER: &str = "5e11e000-0000-4000-8000-000000000011";
-const FILES: &str = "fs: { root: HOME/backups }";
 const NOTHING: Value = Value::Null;
 
 /// Bytes that do not compress.
@@ -89,9 +88,9 @@ async fn a_boot_volume_comes_back_as_it_was_and_is_nobodys_until_all_of_it_is_th
     let path = format!("/volume/backup/{id}");
     assert_eq!(demo.active(&path).await["property"], "bootable=true");
 
-    rbd.hold(Work::Import, "");
+    rbd.hold(At::Before, Work::Import, "");
     let made = restored(&demo, json!({ "backup_id": id, "name": "a-new-one", "metadata": { "a": "b" } }));
-    rbd.held(Work::Import).await;
+    rbd.held(At::Before, Work::Import, "").await;
     let shown = volume_of(&witness, &made).await;
     // As Cinder calls what somebody has reserved, and knows how to reach.
     assert_eq!((&shown["status"], &shown["metadata"]["backup:role"]), (&json!("attaching"), &json!("restoring")), "{shown}");
@@ -99,7 +98,7 @@ async fn a_boot_volume_comes_back_as_it_was_and_is_nobodys_until_all_of_it_is_th
     assert_eq!(witness.call(Method::POST, "/attachments", Some(order)).await.0, StatusCode::BAD_REQUEST);
     let refused = demo.told(409, "DELETE", &path, &NOTHING);
     assert!(refused["message"].as_str().unwrap().contains("is being restored"), "{refused}");
-    rbd.release(Work::Import);
+    rbd.release(At::Before, Work::Import, "");
 
     let shown = given_back(&witness, &made).await;
     nothing_of(&stack, &place).await;
@@ -145,7 +144,7 @@ async fn a_restore_that_fails_half_way_leaves_no_volume_and_the_log_says_why() {
     // Ceph breaks off, and the way to the bytes is none.
     rbd.saw(Work::Import, "");
     failed("broken by a test", "").await;
-    rbd.mend(Work::Import);
+    rbd.mend(Work::Import, "");
     if stack.has("nfs1") {
         failed("there is no image", "nfs1").await;
     }
@@ -187,14 +186,14 @@ async fn a_volume_that_is_not_whole_and_cannot_be_deleted_stays_reserved_and_say
     let id = demo.back_up(&volume, false);
     demo.active(&format!("/volume/backup/{id}")).await;
 
-    rbd.hold(Work::Import, "");
+    rbd.hold(At::Before, Work::Import, "");
     rbd.saw(Work::Import, "");
     let made = restored(&demo, json!({ "backup_id": id }));
-    rbd.held(Work::Import).await;
+    rbd.held(At::Before, Work::Import, "").await;
     // Cinder deletes no volume that an administrator is moving to another host.
     let migrating = async |status: &str| reset(&stack, &made, "migration_status", status).await;
     migrating("migrating").await;
-    rbd.release(Work::Import);
+    rbd.release(At::Before, Work::Import, "");
     let says = async || volume_of(&witness, &made).await["metadata"]["backup:failed"].is_string();
     until("it says that it is not whole", says).await;
     // Cinder does not free what is being moved, and an administrator does so.
@@ -245,21 +244,21 @@ async fn a_rollback_that_fails_half_way_is_an_error_and_the_boot_volume_says_so_
     rbd.saw(Work::Look, &volume);
     let refused = demo.told(500, "POST", &path, &back);
     assert!(refused["message"].as_str().unwrap().contains("broken by a test"), "{refused}");
-    rbd.mend(Work::Look);
+    rbd.mend(Work::Look, &volume);
     assert_eq!(volume_of(&witness, &volume).await["metadata"], own);
 
     for status in ["in-use", "available"] {
-        rbd.hold(Work::Rollback, &volume);
+        rbd.hold(At::Before, Work::Rollback, &volume);
         rbd.saw(Work::Rollback, &volume);
         let (user, asked, order) = (demo.clone(), path.clone(), back.clone());
         let asked = tokio::spawn(async move { user.ask("POST", &asked, &order.to_string()) });
-        rbd.held(Work::Rollback).await;
+        rbd.held(At::Before, Work::Rollback, &volume).await;
         let shown = volume_of(&witness, &volume).await;
         assert_eq!(shown["metadata"]["backup:role"], "overwriting", "{shown}");
         assert_eq!(shown["status"], if status == "available" { "attaching" } else { "in-use" }, "{shown}");
         demo.told(409, "POST", &path, &back);
         stack.write(&volume, &[(0, b"half of it")]).await;
-        rbd.release(Work::Rollback);
+        rbd.release(At::Before, Work::Rollback, &volume);
         let answer = asked.await.unwrap();
         assert_eq!(answer.status, 500, "{answer:?}");
         assert!(answer.json()["message"].as_str().unwrap().contains("broken by a test"), "{answer:?}");
@@ -269,7 +268,7 @@ async fn a_rollback_that_fails_half_way_is_an_error_and_the_boot_volume_says_so_
         assert!(shown["metadata"]["backup:role"].is_null(), "{shown}");
 
         // The lock is free, and what the volume said is over.
-        rbd.mend(Work::Rollback);
+        rbd.mend(Work::Rollback, &volume);
         demo.told(201, "POST", &path, &back);
         assert_eq!(stack.digest(&stack.image(&volume)).await, wanted);
         let shown = volume_of(&witness, &volume).await;

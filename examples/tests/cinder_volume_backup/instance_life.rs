@@ -5,11 +5,10 @@ use serde_json::{Value, json};
 use crate::boot::{given_back, noise, nothing_of, removed, reset, volume_of};
 use crate::nova::Nova;
 use crate::openstack::{OpenStack, Witness};
-use crate::rbd::{Rbd, Work};
-use crate::server::{Place, User, until};
+use crate::rbd::{At, Rbd, Work};
+use crate::server::{FILES, Place, User, until};
 use crate::volumes::{attached, clean, detached, snapshots};
 
-const FILES: &str = "fs: { root: HOME/backups }";
 const NOTHING: Value = Value::Null;
 
 /// The members of an instance backup: their ids and their volumes'.
@@ -201,14 +200,14 @@ async fn an_update_of_an_instance_that_was_killed_leaves_each_member_where_its_r
 
     // Killed when one has moved and the other has not.
     write(1).await;
-    rbd.hold(Work::Export, &volumes[1]);
+    rbd.hold(At::Before, Work::Export, &volumes[1]);
     demo.told(201, "POST", &action, &update);
-    rbd.held(Work::Export).await;
+    rbd.held(At::Before, Work::Export, &volumes[1]).await;
     until("the first has moved", async || member(&demo, &members[0].0)["status"] == "active").await;
     let moved = points();
     assert_eq!((links(&moved), &moved[1]["status"]), (vec![2, 1], &json!("updating")), "{moved:?}");
     server.kill();
-    rbd.release(Work::Export);
+    rbd.release(At::Before, Work::Export, &volumes[1]);
     let server = place.start();
     let backup = demo.over(&path).await;
     assert_eq!(backup["status"], "error", "{backup}");
@@ -310,7 +309,7 @@ async fn the_volumes_of_an_instance_come_back_as_new_ones_and_go_back_to_an_inst
     rbd.saw(Work::Rollback, &volumes[1]);
     let refused = demo.told(500, "POST", &action, &back(&first));
     assert!(refused["message"].as_str().unwrap().contains(&volumes[1]), "{refused}");
-    rbd.mend(Work::Rollback);
+    rbd.mend(Work::Rollback, &volumes[1]);
     assert_eq!(digests().await, [wanted[0], later[1]]);
     let said = async |at: usize| volume_of(&witness, &volumes[at]).await["metadata"].clone();
     assert_eq!(said(0).await, json!({}));

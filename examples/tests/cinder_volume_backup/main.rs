@@ -6,7 +6,6 @@ mod boot;
 mod clients;
 mod container;
 mod gateway;
-mod held_rbd;
 mod hostile;
 #[path = "../common/http.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared; each uses a part")]

@@ -1,8 +1,9 @@
-//! The program `rbd` with a gate before it, and a saw: it waits, or breaks off half-way, where a test says so.
+//! The program `rbd` with gates before and behind it, and a saw: it waits, or breaks off half-way, where a test says so.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use backup_core::testkit::write_program;
 
 use crate::openstack::OpenStack;
 use crate::server::{Place, until};
@@ -12,29 +13,42 @@ const PROGRAM: &str = "program: HOME/rbd, ";
 
 const SCRIPT: &str = r#"#!/bin/sh
 PATH=/usr/local/bin:/usr/bin:/bin
-said=$*
-case "$said" in
-    *" snap rollback "*) what=rollback ;;
-    *" import-diff "*) what=import ;;
-    *" export-diff "*) what=export ;;
-    *) what=look ;;
+words=$*
+case $words in
+*" snap rollback "*) work=rollback ;;
+*" import-diff "*) work=import ;;
+*" export-diff "*) work=export ;;
+*) work=look ;;
 esac
-wanted() {
-    of=$(cat "HOME/$1-$what" 2>/dev/null) || return 1
-    case "$said" in *"$of"*) return 0 ;; esac
+told() {
+    for file in "HOME/stops/$work".*."$1"; do
+        volume=${file#"HOME/stops/$work."}
+        volume=${volume%".$1"}
+        case $words in
+        *"$volume"*) [ ! -e "$file" ] || return 0 ;;
+        esac
+    done
     return 1
 }
-if wanted hold; then
-    : >"HOME/held-$what"
-    while wanted hold; do sleep 0.05; done
-fi
-if wanted break; then
+# What is killed with the server does nothing more, as on a machine that fails.
+stop() {
+    told "$1" || return 0
+    : >"$file.reached"
+    while [ -e "$file" ] && [ -d "/proc/$PPID" ]; do sleep 0.05; done
+    [ -d "/proc/$PPID" ] || exit 1
+}
+stop before
+if told broken; then
     # Half of what comes is written.
-    [ $what != import ] || head -c 3000000 | rbd "$@" 2>/dev/null
+    [ $work != import ] || head -c 3000000 | rbd "$@" 2>/dev/null
     echo "rbd: broken by a test" >&2
     exit 5
 fi
-exec rbd "$@"
+told after || exec rbd "$@"
+rbd "$@"
+code=$?
+stop after
+exit $code
 "#;
 
 /// What `rbd` is asked to do.
@@ -47,65 +61,74 @@ pub enum Work {
     Look,
 }
 
-impl Work {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Rollback => "rollback",
-            Self::Import => "import",
-            Self::Export => "export",
-            Self::Look => "look",
-        }
-    }
+/// Where it waits.
+#[derive(Debug, Clone, Copy)]
+pub enum At {
+    Before,
+    After,
 }
 
-/// The program of a [`Place`].
+/// The program of a [`Place`]. A volume without a name stands for each.
 pub struct Rbd {
-    home: PathBuf,
+    stops: PathBuf,
 }
 
 impl Rbd {
     /// A place whose server uses it.
     pub fn place(stack: &OpenStack, store: &str, more: &str) -> (Place, Self) {
         let place = Place::with(stack, store, PROGRAM, more);
-        let home = place.home().to_owned();
-        let program = home.join("rbd");
-        fs::write(&program, SCRIPT.replace("HOME", home.to_str().unwrap())).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        (place, Self { home })
+        let (program, stops) = (place.home().join("rbd"), place.home().join("stops"));
+        fs::create_dir(&stops).unwrap();
+        write_program(&program, &SCRIPT.replace("HOME", place.home().to_str().unwrap()));
+        (place, Self { stops })
     }
 
-    fn file(&self, how: &str, work: Work) -> PathBuf {
-        self.home.join(format!("{how}-{}", work.as_str()))
+    fn file(&self, work: Work, volume: &str, how: &str) -> PathBuf {
+        self.stops.join(format!("{}.{volume}.{how}", format!("{work:?}").to_lowercase()))
+    }
+
+    fn gate(&self, at: At, work: Work, volume: &str) -> PathBuf {
+        self.file(work, volume, &format!("{at:?}").to_lowercase())
     }
 
     /// Work on this volume waits from now on.
-    pub fn hold(&self, work: Work, volume: &str) {
-        fs::write(self.file("hold", work), volume).unwrap();
+    pub fn hold(&self, at: At, work: Work, volume: &str) {
+        fs::write(self.gate(at, work, volume), "").unwrap();
     }
 
-    /// Returns when something waits.
-    pub async fn held(&self, work: Work) {
-        let held = self.file("held", work);
-        until("rbd is held", async || held.exists()).await;
+    /// Returns when it does.
+    pub async fn held(&self, at: At, work: Work, volume: &str) {
+        let reached = reached(&self.gate(at, work, volume));
+        until("rbd is held", async || reached.exists()).await;
     }
 
-    /// What waits goes on.
-    pub fn release(&self, work: Work) {
-        remove(&self.file("hold", work));
-        remove(&self.file("held", work));
+    /// It goes on.
+    pub fn release(&self, at: At, work: Work, volume: &str) {
+        let gate = self.gate(at, work, volume);
+        fs::remove_file(&gate).unwrap();
+        fs::remove_file(reached(&gate)).unwrap();
     }
 
     /// Work on this volume fails from now on.
     pub fn saw(&self, work: Work, volume: &str) {
-        fs::write(self.file("break", work), volume).unwrap();
+        fs::write(self.file(work, volume, "broken"), "").unwrap();
     }
 
     /// It works again.
-    pub fn mend(&self, work: Work) {
-        remove(&self.file("break", work));
+    pub fn mend(&self, work: Work, volume: &str) {
+        fs::remove_file(self.file(work, volume, "broken")).unwrap();
+    }
+
+    /// Nothing is held any more.
+    pub fn clear(&self) {
+        for file in fs::read_dir(&self.stops).unwrap() {
+            fs::remove_file(file.unwrap().path()).unwrap();
+        }
     }
 }
 
-fn remove(file: &Path) {
-    fs::remove_file(file).unwrap();
+fn reached(gate: &Path) -> PathBuf {
+    let mut name = gate.as_os_str().to_owned();
+    name.push(".reached");
+    PathBuf::from(name)
 }

@@ -20,6 +20,9 @@ use crate::process::Process;
 /// How long something may take that has to happen; a machine may be slow.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// A store in the directory of a [`Place`].
+pub const FILES: &str = "fs: { root: HOME/backups }";
+
 /// A configuration with its directories. The program may be started on it again and again.
 pub struct Place {
     home: TempDir,
@@ -30,7 +33,7 @@ pub struct Place {
 impl Place {
     /// `more` are further keys of the configuration.
     pub fn new(stack: &OpenStack, more: &str) -> Self {
-        Self::with(stack, "fs: { root: HOME/backups }", "", more)
+        Self::with(stack, FILES, "", more)
     }
 
     /// With a store, and first keys of `rbd`, each with a comma; in both `HOME` is this directory.

@@ -2,16 +2,14 @@
 
 use serde_json::json;
 
-use crate::held_rbd::{At, HeldRbd};
 use crate::openstack::OpenStack;
-use crate::server::{Place, User, until};
+use crate::rbd::{At, Rbd, Work};
+use crate::server::{FILES, User, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_volume_stays_locked_until_a_long_rollback_is_done() {
     let Some(stack) = OpenStack::wanted().await else { return };
-    let place = Place::new(&stack, "rollback-timeout: 1s\n");
-    let rbd = HeldRbd::new(place.home());
-    let place = place.set("volume-access", &rbd.access(&stack));
+    let (place, rbd) = Rbd::place(&stack, FILES, "rollback-timeout: 1s\n");
     let server = place.start();
     let witness = stack.as_demo().await;
     let volume = witness.volume("rbd1", 1).await;
@@ -23,10 +21,10 @@ async fn a_volume_stays_locked_until_a_long_rollback_is_done() {
 
     let path = format!("/volume/{volume}/action");
     let back = json!({ "rollback": { "snapshot_id": snapshot } });
-    rbd.hold(&volume, At::Before);
+    rbd.hold(At::Before, Work::Rollback, &volume);
     let refused = demo.told(504, "POST", &path, &back);
     assert_eq!(refused["message"], format!("Rollback of volume {volume} is still running!"));
-    rbd.reached(&volume, At::Before).await;
+    rbd.held(At::Before, Work::Rollback, &volume).await;
     let shown = witness.get(&format!("/volumes/{volume}")).await.unwrap();
     assert_eq!(shown["metadata"]["backup:role"], "overwriting", "{shown}");
     assert!(demo.told(409, "POST", &path, &back)["message"].is_string());
@@ -36,7 +34,7 @@ async fn a_volume_stays_locked_until_a_long_rollback_is_done() {
     assert_eq!(found["status"], "building", "{found}");
     assert_eq!(witness.get(&format!("/snapshots/detail?volume_id={volume}")).await.unwrap().as_array().unwrap().len(), 1);
 
-    rbd.open(&volume, At::Before);
+    rbd.release(At::Before, Work::Rollback, &volume);
     until("the volume is given back", async || {
         let shown = witness.get(&format!("/volumes/{volume}")).await.unwrap();
         shown["status"] == "available" && shown["metadata"] == json!({})

@@ -23,9 +23,9 @@ use futures::StreamExt;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::held_rbd::{At, HeldRbd};
 use crate::openstack::{OpenStack, Witness};
 use crate::proxied::Region;
+use crate::rbd::{At, Rbd, Work};
 use crate::server::{Place, Server, User, until};
 
 /// The program has to come to each stage within it.
@@ -121,7 +121,7 @@ struct Site {
     region: Region,
     cinder: FaultyProxy,
     swift: FaultyProxy,
-    rbd: HeldRbd,
+    rbd: Rbd,
     witness: Witness,
     /// As our own user, past the proxies.
     ours: Cinder,
@@ -133,15 +133,14 @@ impl Site {
         let mut region = Region::new().await;
         let (cinder, swift) = (region.proxy("volumev3").await, region.proxy("object-store").await);
         let container = format!("killed-{}", region.name);
-        let place = Place::new(stack, MORE).region(&region.name);
-        let rbd = HeldRbd::new(place.home());
         let store = format!(
-            "{{ swift: {{ auth-url: '{}', username: demo, password: '{}', project: demo, region: {}, container: {container} }} }}",
+            "swift: {{ auth-url: '{}', username: demo, password: '{}', project: demo, region: {}, container: {container} }}",
             stack.auth_url(),
             stack.password(),
             region.name
         );
-        let place = place.set("store", &store).set("volume-access", &rbd.access(stack));
+        let (place, rbd) = Rbd::place(stack, &store, MORE);
+        let place = place.region(&region.name);
         let config = SwiftConfig::new(stack.keystone("demo", "demo"), &container);
         let cx = test_context(&Environment::default());
         let store = SwiftStore::open(&cx, &config, &OpenOptions::default()).await.unwrap();
@@ -215,7 +214,7 @@ impl Site {
         match held.stop.who {
             Who::Cinder => drop(self.cinder.requests(which, method, &held.target, fault)),
             Who::Swift => drop(self.swift.requests(which, method, &held.target, fault)),
-            Who::Rbd(at) => self.rbd.hold(held.volume, at),
+            Who::Rbd(at) => self.rbd.hold(at, Work::Rollback, held.volume),
         }
     }
 
@@ -224,7 +223,7 @@ impl Site {
         let reached = async {
             let then = RequestFault::Hold(next.clone());
             match held.stop.who {
-                Who::Rbd(at) => return self.rbd.reached(held.volume, at).await,
+                Who::Rbd(at) => return self.rbd.held(at, Work::Rollback, held.volume).await,
                 Who::Swift => {
                     held.gate.reached().await;
                     // It is asked again after a while.
